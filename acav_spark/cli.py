@@ -1,0 +1,329 @@
+"""The ``acav`` command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from acav_spark._version import __version__
+from acav_spark.cli_support import (
+    CONSOLE,
+    STDOUT,
+    Options,
+    fail,
+    opened,
+    opened_for_reading,
+    set_up_logging,
+)
+from acav_spark.config import describe_options, load_config, to_yaml
+from acav_spark.errors import AcavError, ConfigError
+from acav_spark.pipeline import STAGES, run_stages, stages_named
+from acav_spark.runs import StageResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CURATE = "Curate"
+_STAGES = "Single stages (also jobs/STAGE.py under spark-submit)"
+_LOOK = "Look at the results"
+_HELP = "Set up and configure"
+
+app = typer.Typer(
+    name="acav",
+    help="Curate audio-visual data sets whose picture and sound belong together.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Configuration file.", envvar="ACAV_CONFIG"),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", help="Override an option, such as selection.size=500; repeatable."
+    ),
+]
+Refit = Annotated[
+    bool,
+    typer.Option(
+        "--refit",
+        help="Learn anew what was learnt from the whole: codebooks, automatic k.",
+    ),
+]
+OnChange = Annotated[
+    str | None,
+    typer.Option(
+        "--on-change",
+        help="Rows made under other settings: error, keep or recompute "
+        "(execution.on_change).",
+    ),
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Log more; show stack traces.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows to show.")]
+Output = Annotated[
+    str, typer.Option("--format", "-f", help="How to print: table, csv or json.")
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; expected errors end with one message, without a trace."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    is_verbose = bool({"-v", "--verbose"} & set(arguments))
+    try:
+        app(arguments, standalone_mode=False)
+    except AcavError as error:
+        fail(error, is_verbose=is_verbose)
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+            CONSOLE.print(f"[red]{error.format_message()}[/]\nSee: acav --help")
+            sys.exit(2)
+        raise
+    except KeyboardInterrupt:
+        CONSOLE.print("Interrupted. The same command goes on where this one stopped.")
+        sys.exit(130)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.")
+    ] = False,
+) -> None:
+    if version:
+        typer.echo(f"acav_spark {__version__}")
+        raise typer.Exit
+
+
+@app.command(rich_help_panel=_CURATE)
+def run(
+    stages: Annotated[
+        list[str] | None, typer.Argument(help="Stages to run; all when none is named.")
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    refit: Refit = False,
+    on_change: OnChange = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the pipeline, or some of its stages; a rerun does only what is left."""
+    options = Options(config, overrides, refit, on_change, verbose, quiet)
+    _run(options, stages or [])
+
+
+def _run(options: Options, names: Sequence[str]) -> None:
+    chosen = stages_named(names)
+    with opened(options) as context:
+        results = run_stages(context, chosen, _tell)
+        if all(result.is_unchanged for result in results):
+            CONSOLE.print("Everything is up to date: nothing was computed.")
+        from acav_spark.report.job import gather_counts
+        from acav_spark.report.text import funnel_table
+
+        CONSOLE.print(funnel_table(*gather_counts(context)))
+
+
+def _tell(result: StageResult) -> None:
+    if result.is_unchanged:
+        text = "nothing to do"
+    else:
+        text = f"{result.n_in} in, {result.n_out} out"
+        if result.n_rejected:
+            text += f", {result.n_rejected} rejected"
+        if result.n_failed:
+            text += f", {result.n_failed} failed"
+    remark = f"  [dim]{result.message}[/]" if result.message else ""
+    CONSOLE.print(
+        f"[bold]{result.stage:<17}[/] {text} [dim]({result.seconds:.1f} s)[/]{remark}"
+    )
+
+
+def _add_stage_command(name: str, summary: str) -> None:
+    def command(
+        config: ConfigFile = None,
+        overrides: Overrides = None,
+        refit: Refit = False,
+        on_change: OnChange = None,
+        verbose: Verbose = False,
+        quiet: Quiet = False,
+    ) -> None:
+        _run(Options(config, overrides, refit, on_change, verbose, quiet), [name])
+
+    app.command(name, help=summary, rich_help_panel=_STAGES)(command)
+
+
+for _stage in STAGES:
+    _add_stage_command(_stage.name, _stage.summary)
+
+
+@app.command(rich_help_panel=_LOOK)
+def status(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    verbose: Verbose = False,
+) -> None:
+    """Show what is done, what is left, what failed, and the last runs."""
+    with opened_for_reading(Options(config, overrides, verbose=verbose)) as context:
+        from acav_spark.report.job import gather_counts
+        from acav_spark.report.text import funnel_table
+        from acav_spark.status import last_runs_table, tables_table
+
+        CONSOLE.print(funnel_table(*gather_counts(context)))
+        CONSOLE.print(tables_table(context))
+        CONSOLE.print(last_runs_table(context))
+
+
+@app.command(rich_help_panel=_LOOK)
+def show(
+    name: Annotated[str, typer.Argument(help="Table or view, such as curated_clips.")],
+    limit: Limit = 20,
+    output: Output = "table",
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    verbose: Verbose = False,
+) -> None:
+    """Show rows of a table or view."""
+    with opened_for_reading(Options(config, overrides, verbose=verbose)) as context:
+        from acav_spark.status import rows_of, show_table
+
+        _print_rows(*rows_of(show_table(context, name, limit)), output)
+
+
+@app.command(rich_help_panel=_LOOK)
+def sql(
+    query: Annotated[str, typer.Argument(help="Query over the tables and views.")],
+    limit: Limit = 1000,
+    output: Output = "table",
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    verbose: Verbose = False,
+) -> None:
+    """Run a SQL query over tables and views."""
+    with opened_for_reading(Options(config, overrides, verbose=verbose)) as context:
+        from acav_spark.status import query_rows, rows_of
+
+        _print_rows(*rows_of(query_rows(context, query, limit)), output)
+
+
+def _print_rows(names: list[str], rows: list[list[str]], output: str) -> None:
+    if output == "json":
+        for row in rows:
+            typer.echo(json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False))
+        return
+    if output == "csv":
+        import csv
+
+        writer = csv.writer(sys.stdout)
+        writer.writerow(names)
+        writer.writerows(rows)
+        return
+    if output != "table":
+        msg = f"--format: expected table, csv or json, got {output!r}."
+        raise ConfigError(msg)
+    table = Table(*names, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    STDOUT.print(table)
+    STDOUT.print(f"[dim]{len(rows)} rows[/]")
+
+
+@app.command(rich_help_panel=_LOOK)
+def explain(
+    clip_id: Annotated[str, typer.Argument(help="Key of a clip, as in clips.")],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    verbose: Verbose = False,
+) -> None:
+    """Show everything that made a clip what it is."""
+    with opened_for_reading(Options(config, overrides, verbose=verbose)) as context:
+        from acav_spark.explain import explain_clip
+
+        STDOUT.print(explain_clip(context, clip_id))
+
+
+@app.command(rich_help_panel=_LOOK)
+def report(
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="File; empty: report.html in storage.")
+    ] = "",
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    verbose: Verbose = False,
+) -> None:
+    """Write the HTML report: one file that opens offline."""
+    with opened_for_reading(Options(config, overrides, verbose=verbose)) as context:
+        from acav_spark.report.job import write_report
+
+        typer.echo(write_report(context, output))
+
+
+@app.command(rich_help_panel=_HELP)
+def doctor(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    verbose: Verbose = False,
+) -> None:
+    """Check Java, ffmpeg, Spark, Delta, storage and GPU; say how to mend them."""
+    set_up_logging(verbose=verbose, quiet=not verbose)
+    from acav_spark.doctor import checks, checks_table
+
+    found = checks(load_config(config, overrides or []).config)
+    STDOUT.print(checks_table(found))
+    if any(check.is_broken for check in found):
+        raise typer.Exit(1)
+
+
+@app.command("config", rich_help_panel=_HELP)
+def show_config(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    options: Annotated[
+        bool, typer.Option("--options", help="List every option instead.")
+    ] = False,
+) -> None:
+    """Print the resolved configuration, or every option with its default."""
+    if not options:
+        typer.echo(to_yaml(load_config(config, overrides or []).config), nl=False)
+        return
+    table = Table("option", "default", "allowed", "meaning", box=None)
+    for option in describe_options():
+        table.add_row(option.path, option.default, option.allowed, option.description)
+    STDOUT.print(table)
+
+
+@app.command("make-corpus", rich_help_panel=_HELP)
+def make_corpus(
+    folder: Annotated[Path, typer.Argument(help="Where to write the videos.")],
+    n_videos: Annotated[int, typer.Option(min=1, help="Videos to make.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the corpus.")] = 0,
+) -> None:
+    """Write the demo corpus: short videos, half of whose shots have a foreign sound."""
+    from rich.progress import Progress
+
+    from acav_spark.demo.corpus import write_corpus
+
+    with Progress(console=CONSOLE, transient=True) as bar:
+        task = bar.add_task("making videos", total=n_videos)
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        write_corpus(folder, n_videos=n_videos, seed=seed, progress=progress)
+    CONSOLE.print(f"{n_videos} videos in {folder / 'videos'}")

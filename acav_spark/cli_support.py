@@ -1,0 +1,132 @@
+"""What the commands share: options, logging, contexts, the end on an error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from acav_spark.config import load_config
+from acav_spark.errors import ConfigError
+from acav_spark.progress import BarReporter, SilentReporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from acav_spark.config import Config
+    from acav_spark.context import StageContext
+
+CONSOLE = Console(stderr=True, highlight=False)
+"""Messages, bars and logs, beside what a command prints."""
+
+STDOUT = Console(highlight=False)
+"""What a command prints."""
+
+_CHOICES = ("error", "keep", "recompute")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options that the stages' commands have in common."""
+
+    config: Path | None = None
+    overrides: list[str] | None = field(default=None)
+    refit: bool = False
+    on_change: str | None = None
+    verbose: bool = False
+    quiet: bool = False
+
+    def load(self) -> Config:
+        """Return the resolved configuration.
+
+        Raises
+        ------
+        ConfigError
+            If the file, an override or ``--on-change`` is wrong.
+        """
+        overrides = list(self.overrides or [])
+        if self.on_change is not None:
+            if self.on_change not in _CHOICES:
+                msg = f"--on-change: expected one of {_CHOICES}, got {self.on_change!r}."
+                raise ConfigError(msg)
+            overrides.append(f"execution.on_change={self.on_change}")
+        return load_config(self.config, overrides).config
+
+
+def set_up_logging(*, verbose: bool = False, quiet: bool = False) -> None:
+    """Send the package's log to standard error: one line a stage and chunk."""
+    handler: logging.Handler
+    if CONSOLE.is_terminal:
+        handler = RichHandler(
+            console=CONSOLE, show_path=False, markup=False, omit_repeated_times=False
+        )
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        form = "%(asctime)s %(levelname)s %(name)s %(message)s"
+        handler.setFormatter(logging.Formatter(form))
+    logger = logging.getLogger("acav_spark")
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    level = logging.DEBUG if verbose else logging.INFO
+    logger.setLevel(logging.WARNING if quiet else level)
+
+
+@contextmanager
+def opened(options: Options, *, must_exist: bool = False) -> Iterator[StageContext]:
+    """Check the configuration and the storage, then start Spark and make a context.
+
+    Everything that can be found wrong without Spark is found before it starts.
+    """
+    config = options.load()
+    set_up_logging(verbose=options.verbose, quiet=options.quiet)
+    from acav_spark._version import __version__
+    from acav_spark.context import StageContext
+    from acav_spark.features.registry import create_extractor
+    from acav_spark.session import get_session
+    from acav_spark.storage import prepare_storage, read_only_storage
+    from acav_spark.tables.catalog import FORMAT_VERSION
+
+    root = config.storage.root
+    if must_exist:
+        read_only_storage(root, format_version=FORMAT_VERSION)
+    else:
+        for extractor in config.features.extractors:
+            create_extractor(extractor.name, extractor.options)
+        prepare_storage(
+            root, format_version=FORMAT_VERSION, code_version=__version__
+        )
+    is_drawn = CONSOLE.is_terminal and not options.quiet
+    yield StageContext(
+        get_session(config.spark),
+        config,
+        is_refit=options.refit,
+        reporter=BarReporter(CONSOLE) if is_drawn else SilentReporter(),
+    )
+
+
+@contextmanager
+def opened_for_reading(options: Options) -> Iterator[StageContext]:
+    """Make a context on a warehouse that must be there."""
+    quiet = Options(
+        options.config,
+        options.overrides,
+        verbose=options.verbose,
+        quiet=not options.verbose,
+    )
+    with opened(quiet, must_exist=True) as context:
+        yield context
+
+
+def fail(error: Exception, *, is_verbose: bool) -> NoReturn:
+    """Print an expected error and leave with 2."""
+    if is_verbose:
+        CONSOLE.print("".join(traceback.format_exception(error)), markup=False)
+    CONSOLE.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+    sys.exit(2)

@@ -1,0 +1,20 @@
+"""Learning codebooks and assigning clusters (paper, section 3.3.2, and 4.2).
+
+Arrays and plain values in and out; nothing here needs Spark or a configuration.
+"""
+
+from acav_spark.clustering.assignment import nearest_centroids
+from acav_spark.clustering.codebook import Codebook
+from acav_spark.clustering.preprocessing import PreprocessName
+from acav_spark.clustering.sgd_kmeans import EpochStatistics, SGDKMeans
+from acav_spark.clustering.sizes import MAX_AUTO_CLUSTERS, auto_n_clusters
+
+__all__ = [
+    "MAX_AUTO_CLUSTERS",
+    "Codebook",
+    "EpochStatistics",
+    "PreprocessName",
+    "SGDKMeans",
+    "auto_n_clusters",
+    "nearest_centroids",
+]

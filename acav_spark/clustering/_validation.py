@@ -1,0 +1,75 @@
+"""Checks of vectors that users hand to the clustering."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+# Squares of larger values, summed, would leave float32; features are far smaller.
+LARGEST = 1e15
+_N_EXAMPLES = 5
+_CHUNK_ROWS = 8192
+
+
+def checked_vectors(
+    x: ArrayLike, *, name: str, n_features: int | None = None, min_rows: int = 1
+) -> NDArray[np.float32]:
+    """Return finite vectors as a float32 matrix; float32 is not copied."""
+    array = np.asarray(x)
+    if array.ndim != 2 or array.shape[1] == 0 or len(array) < min_rows:
+        msg = (
+            f"{name}: expected vectors of shape (n_samples, n_features) with at least "
+            f"{min_rows} rows and one feature, got shape {array.shape}."
+        )
+        raise ValueError(msg)
+    if array.dtype.kind not in "fiu":
+        msg = f"{name}: expected numbers, got {array.dtype}."
+        raise ValueError(msg)
+    if n_features is not None and array.shape[1] != n_features:
+        msg = (
+            f"{name}: expected vectors of length {n_features}, got length "
+            f"{array.shape[1]}. Vectors and codebook must be of the same extractor "
+            "layer and model version."
+        )
+        raise ValueError(msg)
+    with np.errstate(over="ignore"):
+        vectors = np.ascontiguousarray(array, dtype=np.float32)
+    _check_finite(vectors, name)
+    return vectors
+
+
+def _check_finite(vectors: NDArray[np.float32], name: str) -> None:
+    """Refuse NaN, infinities and absurd values, naming the rows."""
+    bad: list[int] = []
+    for start in range(0, len(vectors), _CHUNK_ROWS):
+        block = vectors[start : start + _CHUNK_ROWS]
+        # Written so that a comparison with NaN counts as bad.
+        is_bad = ~(np.abs(block).max(axis=1, initial=0.0) <= LARGEST)
+        bad.extend((start + np.flatnonzero(is_bad)).tolist())
+    if bad:
+        rows = ", ".join(str(row) for row in bad[:_N_EXAMPLES])
+        msg = (
+            f"{name}: expected finite values up to {LARGEST:g}, got others in "
+            f"{len(bad)} of {len(vectors)} rows ({rows}). Leave these rows out."
+        )
+        raise ValueError(msg)
+
+
+def checked_integer(value: object, *, name: str, minimum: int) -> int:
+    """Return ``value`` as an int, refusing everything that is no integer."""
+    try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        msg = f"{name}: expected an integer of at least {minimum}, got {value!r}."
+        raise ValueError(msg) from None
+    if number < minimum:
+        msg = f"{name}: expected an integer of at least {minimum}, got {number}."
+        raise ValueError(msg)
+    return number

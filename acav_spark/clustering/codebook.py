@@ -1,0 +1,136 @@
+"""A fitted codebook: everything that turns a vector into a cluster id."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from acav_spark.clustering._validation import checked_vectors
+from acav_spark.clustering.assignment import NearestFinder
+from acav_spark.clustering.preprocessing import (
+    Preprocessing,
+    PreprocessName,
+    check_preprocess_name,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Codebook:
+    """The centroids of one view and the preprocessing of its vectors.
+
+    Parameters
+    ----------
+    centroids : ndarray of float32, shape (n_clusters, n_features)
+        Centroids of preprocessed vectors.
+    preprocess : {"none", "standardise", "l2"}, default "none"
+        What is done to a vector first.
+    mean, scale : ndarray of float32, shape (n_features,), optional
+        Given exactly for ``standardise``; scales are above zero.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a value is not finite.
+    """
+
+    centroids: NDArray[np.float32]
+    preprocess: PreprocessName = "none"
+    mean: NDArray[np.float32] | None = None
+    scale: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        check_preprocess_name(self.preprocess)
+        centroids = checked_vectors(self.centroids, name="Codebook.centroids")
+        object.__setattr__(self, "centroids", centroids)
+        is_given = [self.mean is not None, self.scale is not None]
+        if is_given != [self.preprocess == "standardise"] * 2:
+            msg = (
+                "Codebook: expected mean and scale exactly for preprocess "
+                f"'standardise', got preprocess {self.preprocess!r} with mean "
+                f"{'given' if is_given[0] else 'left out'} and scale "
+                f"{'given' if is_given[1] else 'left out'}."
+            )
+            raise ValueError(msg)
+        for name in ("mean", "scale") if is_given[0] else ():
+            values = checked_vectors(
+                np.asarray(getattr(self, name))[None],
+                name=f"Codebook.{name}",
+                n_features=self.n_features,
+            )
+            object.__setattr__(self, name, values[0])
+        if self.scale is not None and not (self.scale > 0).all():
+            msg = (
+                "Codebook.scale: expected values above zero, got "
+                f"{int((self.scale <= 0).sum())} others of {len(self.scale)}."
+            )
+            raise ValueError(msg)
+
+    def __repr__(self) -> str:
+        return (
+            f"Codebook(n_clusters={self.n_clusters}, n_features={self.n_features}, "
+            f"preprocess={self.preprocess!r})"
+        )
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of centroids."""
+        return len(self.centroids)
+
+    @property
+    def n_features(self) -> int:
+        """Length of a vector."""
+        return int(self.centroids.shape[1])
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """The transformation that is applied to vectors."""
+        return Preprocessing(self.preprocess, self.mean, self.scale)
+
+    @cached_property
+    def _finder(self) -> NearestFinder:
+        return NearestFinder(self.centroids)
+
+    def assign(self, x: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return each vector's cluster id, and squared distance to its centroid.
+
+        Parameters
+        ----------
+        x : array_like of float, shape (n_samples, n_features)
+            Vectors as the extractor made them; none at all is allowed.
+
+        Returns
+        -------
+        labels : ndarray of int32, shape (n_samples,)
+            The lowest of equally near centroids; independent of the other rows.
+        squared_distances : ndarray of float32, shape (n_samples,)
+            Between the preprocessed vector and its centroid.
+
+        Raises
+        ------
+        ValueError
+            If vectors are of another length, or a value is not finite.
+        """
+        rows = checked_vectors(x, name="x", n_features=self.n_features, min_rows=0)
+        labels = np.empty(len(rows), dtype=np.int32)
+        distances = np.empty(len(rows), dtype=np.float32)
+        for start in range(0, len(rows), self._finder.block_rows):
+            block = slice(start, start + self._finder.block_rows)
+            vectors = self.preprocessing.apply(rows[block])
+            labels[block], distances[block] = self._finder.nearest(vectors)
+        return labels, distances
+
+    def fingerprint(self) -> str:
+        """Return the sha256 of preprocessing and centroids, as 64 hex digits."""
+        digest = hashlib.sha256(b"acav codebook 1\n")
+        digest.update(f"{self.preprocess} {self.centroids.shape}\n".encode())
+        for array in (self.mean, self.scale, self.centroids):
+            if array is not None:
+                digest.update(np.ascontiguousarray(array, dtype="<f4").tobytes())
+        return digest.hexdigest()

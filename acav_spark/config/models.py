@@ -1,0 +1,391 @@
+"""Every option of every stage: one frozen, strict model for each section.
+
+YAML files in ``conf/`` hold values only; names, types, ranges and defaults are here.
+A section's fields that shape rows go into the stage's hash; the sections ``input``,
+``storage``, ``execution`` and ``spark`` never do, since they cannot change a result.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+# ``allowed`` says in words what a type or pattern alone cannot; error messages and
+# docs/configuration.md print it.
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9_\-]{0,62}$",
+        json_schema_extra={
+            "allowed": "a name of at most 63 characters from a-z, 0-9, _ and -, "
+            "beginning with a letter or digit"
+        },
+    ),
+]
+Scheme = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z][a-z0-9+.\-]*$",
+        json_schema_extra={"allowed": "a URI scheme such as file, https or s3"},
+    ),
+]
+# Spark's LongType, which holds seeds and counts in tables, ends here.
+_MAX_LONG = 2**63 - 1
+
+# The fields of a video that a column of metadata can fill.
+VIDEO_FIELDS = (
+    "video_id",
+    "uri",
+    "title",
+    "description",
+    "channel_id",
+    "category",
+    "tags",
+    "licence",
+    "duration_s",
+    "language",
+)
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are refused, values are not converted."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False
+    )
+
+
+class InputConfig(Section):
+    """Where the videos, or the metadata about them, are."""
+
+    uri: str = Field(
+        default="",
+        description="Folder, glob, or file (CSV, JSON Lines, Parquet) to read.",
+    )
+    format: Literal["auto", "media", "csv", "jsonl", "parquet"] = Field(
+        default="auto",
+        description="What the input is; auto goes by the name: a folder or a glob "
+        "of other names is media.",
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Metadata column for each of video_id, uri, title, description, "
+        "channel_id, category, tags, licence, duration_s, language.",
+    )
+    allowed_schemes: list[Scheme] = Field(
+        default=["file"], description="URI schemes that an input row may name."
+    )
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_are_of_known_fields(cls, value: dict[str, str]) -> dict[str, str]:
+        unknown = [name for name in value if name not in VIDEO_FIELDS]
+        if unknown:
+            msg = f"expected keys from {', '.join(VIDEO_FIELDS)}, got {unknown[:5]}"
+            raise ValueError(msg)
+        return value
+
+
+class StorageConfig(Section):
+    """Where the tables are."""
+
+    root: str = Field(
+        default="warehouse",
+        min_length=1,
+        description="Folder or object-store prefix of all tables.",
+    )
+
+
+class IngestConfig(Section):
+    """Which videos are candidates (paper, section 3.1)."""
+
+    min_duration_s: float = Field(
+        default=30.0, ge=0, description="Shorter videos are rejected."
+    )
+    max_duration_s: float = Field(
+        default=600.0, gt=0, description="Longer videos are rejected."
+    )
+    excluded_categories: list[str] = Field(
+        default_factory=list, description="Categories that are rejected, by name or id."
+    )
+    excluded_keywords: list[str] = Field(
+        default_factory=list,
+        description="Words or phrases in title, description or tags that reject a "
+        "video; whole words, without regard to case.",
+    )
+
+    @field_validator("excluded_keywords")
+    @classmethod
+    def _keywords_have_a_word(cls, value: list[str]) -> list[str]:
+        wordless = [text for text in value if not any(c.isalnum() for c in text)]
+        if wordless:
+            msg = f"expected a letter or digit in each keyword, got {wordless[:5]}"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _durations_are_ordered(self) -> IngestConfig:
+        if self.min_duration_s > self.max_duration_s:
+            msg = (
+                f"expected min_duration_s of at most max_duration_s "
+                f"({self.max_duration_s:g}), got {self.min_duration_s:g}"
+            )
+            raise ValueError(msg)
+        return self
+
+
+class SegmentationConfig(Section):
+    """How clips are cut out of videos (paper, section 3.2)."""
+
+    clip_duration_s: float = Field(
+        default=10.0, ge=0.5, le=120, description="Length of a clip in seconds."
+    )
+    max_clips_per_video: int = Field(
+        default=3, ge=1, le=1000, description="At most so many clips of one video."
+    )
+    shot_threshold: float = Field(
+        default=10.0,
+        ge=0,
+        le=100,
+        description="scdet score, in per cent, from which a frame begins a new shot.",
+    )
+    max_silence_fraction: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Clips with a larger share of digital silence are not proposed.",
+    )
+    max_stillness_fraction: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Clips with a larger share of unchanged frames are not proposed.",
+    )
+
+
+class ExtractorConfig(Section):
+    """One extractor and its options."""
+
+    name: str = Field(
+        min_length=1,
+        description="Registered name, or 'package.module:Class' of your own.",
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Keyword arguments of the extractor."
+    )
+
+    @field_validator("options")
+    @classmethod
+    def _options_are_plain(cls, value: dict[str, Any]) -> dict[str, Any]:
+        # Options travel to executors and into hashes as JSON.
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            msg = (
+                "expected plain values (text, finite numbers, true, false, lists, "
+                f"mappings), got {error}"
+            )
+            raise ValueError(msg) from error
+        return value
+
+
+class FeaturesConfig(Section):
+    """Which networks look at and listen to the clips (paper, section 3.2)."""
+
+    extractors: list[ExtractorConfig] = Field(
+        default=[
+            ExtractorConfig(name="handcrafted_visual"),
+            ExtractorConfig(name="handcrafted_audio"),
+        ],
+        min_length=1,
+        description="Extractors, in the order of the views.",
+    )
+
+    @field_validator("extractors")
+    @classmethod
+    def _names_are_unique(cls, value: list[ExtractorConfig]) -> list[ExtractorConfig]:
+        names = [extractor.name for extractor in value]
+        if len(set(names)) != len(names):
+            msg = f"expected each extractor once, got {names}"
+            raise ValueError(msg)
+        return value
+
+
+class ClusteringConfig(Section):
+    """How codebooks are learnt (paper, section 3.3.2, Stochastic Clustering)."""
+
+    name: Name = Field(default="main", description="Name of the clustering.")
+    n_clusters: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        default="auto",
+        description="Clusters of every view; auto chooses by the number of clips and "
+        "keeps the choice until --refit.",
+    )
+    learning_rate: float = Field(
+        default=0.01, gt=0, le=1, description="Rate of the convex combination."
+    )
+    minibatch_size: int = Field(
+        default=100_000, ge=1, description="Clips of one step of SGD."
+    )
+    n_epochs: int = Field(default=100, ge=1, description="Passes over the sample.")
+    max_rows: int = Field(
+        default=200_000,
+        ge=1,
+        description="Clips that the fit may use, drawn by hash of the clip id.",
+    )
+    preprocess: Literal["none", "standardise", "l2"] = Field(
+        default="standardise", description="What is done to a vector before clustering."
+    )
+    seed: int = Field(
+        default=0, ge=0, le=_MAX_LONG, description="Seed of draws and first centres."
+    )
+
+
+class SelectionConfig(Section):
+    """How clips are chosen (paper, Algorithm 1)."""
+
+    name: Name = Field(default="main", description="Name of the selection.")
+    method: Literal["batch_greedy", "random"] = Field(
+        default="batch_greedy", description="batch_greedy, or random as a baseline."
+    )
+    size: Annotated[int, Field(ge=1)] | str = Field(
+        default="50%",
+        description="Clips to select: a count, or a share such as 50%.",
+        json_schema_extra={
+            "allowed": "a count of at least 1, or a share in (0%, 100%] such as 50%"
+        },
+    )
+    batch_size: int = Field(
+        default=10_000, ge=1, description="Candidates drawn for a batch (b)."
+    )
+    per_batch: int = Field(
+        default=500, ge=1, description="Clips taken from a batch (s)."
+    )
+    pairing: Literal["diagonal", "bipartite", "combination"] = Field(
+        default="combination", description="Pairs of views whose information is summed."
+    )
+    allow_fewer: bool = Field(
+        default=False,
+        description="Select all clips when more are asked for than there are, "
+        "instead of refusing.",
+    )
+    when_inputs_grow: Literal["extend", "anew"] = Field(
+        default="extend",
+        description="When clips were added: extend the selection, keeping its picks, "
+        "or make a new one under the next free name.",
+    )
+    seed: int = Field(
+        default=0, ge=0, le=_MAX_LONG, description="Seed of the drawn batches."
+    )
+
+    @field_validator("size")
+    @classmethod
+    def _size_is_a_count_or_share(cls, value: int | str) -> int | str:
+        if isinstance(value, str):
+            match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*%", value)
+            if not match or not 0 < float(match[1]) <= 100:
+                msg = (
+                    "expected a count such as 500, or a share in (0%, 100%] such as "
+                    f"50%, got text {value[:50]!r}"
+                )
+                raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _per_batch_fits_batch(self) -> SelectionConfig:
+        if self.per_batch > self.batch_size:
+            msg = (
+                f"expected per_batch of at most batch_size ({self.batch_size}), got "
+                f"{self.per_batch}"
+            )
+            raise ValueError(msg)
+        return self
+
+
+class PublishConfig(Section):
+    """What is written for people who use the selection."""
+
+    uri: str = Field(
+        default="",
+        description="Where the files go; empty: 'published' under storage.root.",
+    )
+    formats: list[Literal["parquet", "csv", "jsonl"]] = Field(
+        default=["parquet", "csv", "jsonl"], min_length=1, description="File formats."
+    )
+    rows_per_file: int = Field(
+        default=1_000_000, ge=1, description="Rows of one file, at most."
+    )
+
+
+class ReportConfig(Section):
+    """What the HTML report shows."""
+
+    n_cards: int = Field(
+        default=12, ge=0, le=200, description="Clips on each contact sheet."
+    )
+    labels_uri: str = Field(
+        default="",
+        description="CSV of true correspondence (the demo corpus has one); read by "
+        "the report and by nothing else.",
+    )
+
+
+class ExecutionConfig(Section):
+    """How the work is cut up and bounded; never changes a result."""
+
+    chunk_size: int = Field(
+        default=256, ge=1, description="Items that are committed together."
+    )
+    n_partitions: int = Field(
+        default=0, ge=0, description="Partitions of a chunk; 0: four per core."
+    )
+    time_limit_s: float = Field(
+        default=300.0, gt=0, description="Seconds that one piece of media may take."
+    )
+    memory_limit_mb: int = Field(
+        default=4096,
+        ge=256,
+        description="Address space of a decoding process in MiB.",
+    )
+    max_pixels: int = Field(
+        default=4096 * 4096,
+        ge=1,
+        description="Pixels of a frame beyond which a video is refused.",
+    )
+    max_attempts: int = Field(
+        default=3,
+        ge=1,
+        description="Attempts after which a passing failure counts as permanent.",
+    )
+    max_failed_fraction: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="A stage ends with an error when a larger share of its items "
+        "failed.",
+    )
+    on_change: Literal["error", "keep", "recompute"] = Field(
+        default="error",
+        description="What to do with rows made under another setting: refuse to go "
+        "on, keep them and their setting, or compute them anew.",
+    )
+
+
+class Config(Section):
+    """The whole configuration of a run."""
+
+    input: InputConfig = Field(default_factory=InputConfig)
+    storage: StorageConfig = Field(default_factory=StorageConfig)
+    ingest: IngestConfig = Field(default_factory=IngestConfig)
+    segmentation: SegmentationConfig = Field(default_factory=SegmentationConfig)
+    features: FeaturesConfig = Field(default_factory=FeaturesConfig)
+    clustering: ClusteringConfig = Field(default_factory=ClusteringConfig)
+    selection: SelectionConfig = Field(default_factory=SelectionConfig)
+    publish: PublishConfig = Field(default_factory=PublishConfig)
+    report: ReportConfig = Field(default_factory=ReportConfig)
+    execution: ExecutionConfig = Field(default_factory=ExecutionConfig)
+    spark: dict[str, str] = Field(
+        default_factory=dict, description="Spark settings, as in spark-defaults.conf."
+    )

@@ -1,0 +1,287 @@
+"""``extract_features``: fills ``features`` from clips, one decode for all extractors.
+
+Paper, section 3.2, Feature Extraction: every layer of a visual and an audio network.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
+
+from acav_spark.chunks import record_failures, require_few_failures, run_in_chunks
+from acav_spark.config import section_hash
+from acav_spark.features.extraction import Item, extract_items
+from acav_spark.features.registry import create_extractor
+from acav_spark.media.sandbox import Limits
+from acav_spark.rows import failure, record_batch, result_schema, spark_schema
+from acav_spark.runs import StageResult
+from acav_spark.settings import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pyspark.sql import DataFrame
+
+    from acav_spark.config.models import Config, ExtractorConfig
+    from acav_spark.context import StageContext
+    from acav_spark.features.extractor import Extractor
+
+STAGE = "extract_features"
+_logger = logging.getLogger(__name__)
+
+# Clips that an extractor gets at once; a decoded clip of the handcrafted extractors is
+# some 3 MB, of a network at 256 pixels some 10 MB.
+_BATCH = 8
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What the executors need to extract."""
+
+    extractors: tuple[tuple[str, str], ...]  # name, options as JSON
+    allowed_schemes: tuple[str, ...]
+    limits: Limits
+    n_layers: int
+
+
+def extract_features(context: StageContext) -> StageResult:
+    """Fill ``features`` with one row for each clip and extractor.
+
+    Reads ``clips`` and ``videos``; fills ``features`` (key extractor, clip_id) and
+    ``failures`` (scope: the extractor). A rerun computes what is neither there nor
+    failed for good; rows of clips that are gone are deleted.
+
+    Raises
+    ------
+    StageError
+        If rows were made under other settings, or too many items failed.
+    ConfigError
+        If an extractor is unknown.
+    """
+    config = _settled(context)
+    chosen = {e.name: create_extractor(e.name, e.options) for e in config.features.extractors}
+    hashes = {name: extractor_hash(config, name) for name in chosen}
+    clips = context.warehouse.read("clips").where("start_s IS NOT NULL")
+    n_retired = _retire(context, clips)
+    pending = _pending(context, clips, list(chosen)).persist()
+    n_pending = pending.count()
+    if n_pending == 0:
+        pending.unpersist()
+        return StageResult(STAGE, is_unchanged=True, metrics={"n_retired": n_retired})
+    n_layers = max(len(extractor.dimensions) for extractor in chosen.values())
+    schema = _schema(n_layers)
+    counts = {"failed": 0, "rows": 0}
+    with context.run(
+        STAGE, stage_hash(config), inputs=("clips", "videos"), config=config
+    ) as run:
+
+        def commit(results: DataFrame) -> None:
+            good = results.where(F.col("error_code").isNull())
+            hash_of = F.create_map(*[F.lit(x) for pair in hashes.items() for x in pair])
+            version_of = F.create_map(
+                *[F.lit(x) for n, e in chosen.items() for x in (n, e.version)]
+            )
+            context.warehouse.insert(
+                "features",
+                good.select(
+                    "extractor",
+                    F.col("item_id").alias("clip_id"),
+                    *[f"layer_{i}" for i in range(1, n_layers + 1)],
+                    version_of[F.col("extractor")].alias("model_version"),
+                    hash_of[F.col("extractor")].alias("stage_hash"),
+                    F.lit(run.run_id).alias("run_id"),
+                ),
+            )
+            counts["rows"] += good.count()
+            for name in chosen:
+                counts["failed"] += record_failures(
+                    context,
+                    stage=STAGE,
+                    scope=name,
+                    results=results.where(F.col("extractor") == name),
+                    stage_hash=hashes[name],
+                    run_id=run.run_id,
+                )
+
+        run_in_chunks(
+            context,
+            stage=STAGE,
+            pending=pending,
+            n_pending=n_pending,
+            key="item_id",
+            unit="clips",
+            process=partial(_extract_all, rules=_rules(config, n_layers), schema=schema),
+            commit=commit,
+        )
+        run.result = StageResult(
+            STAGE,
+            n_in=n_pending,
+            n_out=counts["rows"],
+            n_failed=counts["failed"],
+            metrics={"n_retired": n_retired},
+        )
+    pending.unpersist()
+    n_rows = counts["failed"] + counts["rows"]
+    require_few_failures(context, STAGE, counts["failed"], n_rows)
+    return run.result
+
+
+def extractor_hash(config: Config, name: str) -> str:
+    """Return the hash of what shapes the rows of one extractor."""
+    chosen = _find(config, name)
+    version = create_extractor(chosen.name, chosen.options).version
+    return section_hash(STAGE, chosen.model_dump(mode="json"), version)
+
+
+def stage_hash(config: Config) -> str:
+    """Return the hash of what shapes the rows of all extractors together."""
+    names = [extractor.name for extractor in config.features.extractors]
+    return section_hash(STAGE, [extractor_hash(config, name) for name in names])
+
+
+def _find(config: Config, name: str) -> ExtractorConfig:
+    return next(e for e in config.features.extractors if e.name == name)
+
+
+def _settled(context: StageContext) -> Config:
+    """Return the configuration under which to go on; every extractor is asked."""
+    config = context.config
+    for extractor in context.config.features.extractors:
+        name = extractor.name
+        config = settle(
+            context,
+            stage=STAGE,
+            table="features",
+            stage_hash_of=partial(extractor_hash, name=name),
+            section="features",
+            where=f"extractor = '{name}'",
+            dependants=(("failures", f"stage = '{STAGE}' AND scope = '{name}'"),),
+        )
+        if config != context.config:
+            return config
+    return config
+
+
+def _rules(config: Config, n_layers: int) -> _Rules:
+    execution = config.execution
+    return _Rules(
+        extractors=tuple(
+            (e.name, json.dumps(e.options, sort_keys=True))
+            for e in config.features.extractors
+        ),
+        allowed_schemes=tuple(config.input.allowed_schemes),
+        limits=Limits(
+            time_s=execution.time_limit_s,
+            memory_bytes=execution.memory_limit_mb * 2**20,
+            max_pixels=execution.max_pixels,
+        ),
+        n_layers=n_layers,
+    )
+
+
+def _schema(n_layers: int) -> pa.Schema:
+    layers = [(f"layer_{i}", pa.binary()) for i in range(1, n_layers + 1)]
+    return result_schema(("extractor", pa.string()), *layers)
+
+
+def _retire(context: StageContext, clips: DataFrame) -> int:
+    """Delete features, and failures, of clips that are gone."""
+    if not context.warehouse.exists("features"):
+        return 0
+    present = clips.select("clip_id")
+    gone = (
+        context.warehouse.read("features")
+        .select("clip_id")
+        .distinct()
+        .join(present, "clip_id", "left_anti")
+        .persist()
+    )
+    n_gone = gone.count()
+    if n_gone:
+        context.warehouse.delete_keys("features", gone)
+    gone.unpersist()
+    return n_gone
+
+
+def _pending(context: StageContext, clips: DataFrame, names: list[str]) -> DataFrame:
+    """Return clips with the extractors that they lack."""
+    done = context.warehouse.read("features").select("clip_id", "extractor")
+    hopeless = (
+        context.warehouse.read("failures")
+        .where((F.col("stage") == STAGE) & F.col("is_permanent"))
+        .select(F.col("item_id").alias("clip_id"), F.col("scope").alias("extractor"))
+    )
+    videos = context.warehouse.read("videos").select(
+        "video_id", F.col("uri").alias("video_uri")
+    )
+    wanted = F.explode(F.array(*[F.lit(name) for name in names]))
+    keys = ["clip_id", "extractor"]
+    return (
+        clips.select("clip_id", wanted.alias("extractor"))
+        .join(done, keys, "left_anti")
+        .join(hopeless, keys, "left_anti")
+        .groupBy("clip_id")
+        .agg(F.sort_array(F.collect_set("extractor")).alias("extractors"))
+        .join(clips, "clip_id")
+        .join(videos, "video_id", "left")
+        .select(
+            F.col("clip_id").alias("item_id"),
+            F.coalesce("uri", "video_uri").alias("uri"),
+            "start_s",
+            "end_s",
+            "extractors",
+        )
+    )
+
+
+def _extract_all(items: DataFrame, *, rules: _Rules, schema: pa.Schema) -> DataFrame:
+    # A video's clips stay together, so that its file is likely still cached.
+    return items.mapInArrow(
+        partial(_extract_batches, rules=rules, schema=schema), spark_schema(schema)
+    )
+
+
+@lru_cache(maxsize=16)
+def _loaded(name: str, options: str) -> Extractor:
+    """Return an extractor, made once in each Python worker."""
+    return create_extractor(name, json.loads(options))
+
+
+def _extract_batches(
+    batches: Iterable[pa.RecordBatch], *, rules: _Rules, schema: pa.Schema
+) -> Iterable[pa.RecordBatch]:
+    extractors = {name: _loaded(name, options) for name, options in rules.extractors}
+    for batch in batches:
+        rows = batch.to_pylist()
+        for first in range(0, len(rows), _BATCH):
+            items = [Item(**row) for row in rows[first : first + _BATCH]]
+            results = extract_items(
+                items,
+                extractors,
+                allowed_schemes=rules.allowed_schemes,
+                limits=rules.limits,
+            )
+            yield record_batch(
+                [
+                    {
+                        "item_id": result.item_id,
+                        "uri": result.uri,
+                        "extractor": result.extractor,
+                        **(failure(result.error) if result.error else {}),
+                        **{
+                            f"layer_{i}": layer
+                            for i, layer in enumerate(result.layers, start=1)
+                        },
+                    }
+                    for result in results
+                ],
+                schema,
+            )
+
+

@@ -1,0 +1,404 @@
+"""``ingest_videos``: fills ``videos`` from a folder of media or from metadata.
+
+Paper, section 3.1: candidates are filtered by duration, category and keywords; every
+rejected row keeps its reason.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyspark.sql import Window
+from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
+
+from acav_spark.chunks import (
+    record_failures,
+    require_few_failures,
+    run_in_chunks,
+)
+from acav_spark.config import section_hash
+from acav_spark.errors import ConfigError, MediaError
+from acav_spark.ingest.filters import DUPLICATE_CONTENT, KeywordMatcher, reject_reason
+from acav_spark.ingest.ids import video_id_from_uri
+from acav_spark.ingest.metadata import known_columns, normalise_row
+from acav_spark.media.codes import NOT_MEDIA, SCHEME_NOT_ALLOWED
+from acav_spark.media.isolated import probe_isolated
+from acav_spark.media.listing import list_media
+from acav_spark.media.sandbox import Limits, shared_sandbox
+from acav_spark.media.uri import path_from_uri
+from acav_spark.rows import (
+    failure,
+    payload_names,
+    record_batch,
+    result_schema,
+    spark_schema,
+)
+from acav_spark.runs import StageResult
+from acav_spark.settings import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pyspark.sql import DataFrame
+
+    from acav_spark.config.models import Config
+    from acav_spark.context import StageContext
+
+STAGE = "ingest_videos"
+_logger = logging.getLogger(__name__)
+
+_RESULT = result_schema(
+    ("title", pa.string()),
+    ("description", pa.string()),
+    ("channel_id", pa.string()),
+    ("category", pa.string()),
+    ("tags", pa.list_(pa.string())),
+    ("licence", pa.string()),
+    ("duration_s", pa.float64()),
+    ("language", pa.string()),
+    ("width", pa.int32()),
+    ("height", pa.int32()),
+    ("frame_rate", pa.float64()),
+    ("sample_rate_hz", pa.int32()),
+    ("size_bytes", pa.int64()),
+    ("content_sha256", pa.string()),
+    ("reject_reason", pa.string()),
+)
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What the executors need to judge a video."""
+
+    min_duration_s: float
+    max_duration_s: float
+    excluded_categories: tuple[str, ...]
+    excluded_keywords: tuple[str, ...]
+    allowed_schemes: tuple[str, ...]
+    columns: Mapping[str, str]
+    limits: Limits
+
+    def reason(
+        self, fields: Mapping[str, object], matcher: KeywordMatcher
+    ) -> str | None:
+        return reject_reason(
+            fields,
+            min_duration_s=self.min_duration_s,
+            max_duration_s=self.max_duration_s,
+            excluded_categories=self.excluded_categories,
+            keyword_matcher=matcher,
+        )
+
+
+def ingest_videos(context: StageContext) -> StageResult:
+    """Fill ``videos`` with every candidate, accepted or rejected.
+
+    Reads the files or metadata of ``input.uri``; fills ``videos`` (key video_id) and
+    ``failures``. A rerun looks only at what is neither there nor failed for good.
+
+    Raises
+    ------
+    ConfigError
+        If ``input.uri`` is missing or holds nothing.
+    StageError
+        If rows were made under other settings, or too many items failed.
+    """
+    config = settle(
+        context,
+        stage=STAGE,
+        table="videos",
+        stage_hash_of=stage_hash,
+        section="ingest",
+        dependants=(("failures", f"stage = '{STAGE}'"),),
+    )
+    source = input_format(config)
+    if source == "media":
+        listed = _listed(context, config)
+        process = partial(_probe_all, rules=_rules(config))
+    else:
+        listed = _metadata(context, config, source)
+        process = _unchanged
+    listed = listed.persist()
+    n_listed = listed.count()
+    if n_listed == 0:
+        msg = f"input.uri: expected at least one video, found none in {config.input.uri!r}."
+        raise ConfigError(msg)
+    pending = _pending(context, listed)
+    n_pending = pending.count()
+    if n_pending == 0:
+        listed.unpersist()
+        _mark_duplicates(context)
+        return StageResult(STAGE, is_unchanged=True, metrics={"n_listed": n_listed})
+    counts = {"failed": 0, "rejected": 0, "hopeless": 0}
+    with context.run(STAGE, stage_hash(config), config=config) as run:
+
+        def commit(results: DataFrame) -> None:
+            good = results.where(F.col("error_code").isNull())
+            context.warehouse.insert(
+                "videos", _video_rows(good, source, config, run.run_id)
+            )
+            counts["rejected"] += good.where(F.col("reject_reason").isNotNull()).count()
+            counts["failed"] += record_failures(
+                context,
+                stage=STAGE,
+                scope="",
+                results=results,
+                stage_hash=stage_hash(config),
+                run_id=run.run_id,
+            )
+            # A text beside the videos is no sign of trouble with the videos.
+            counts["hopeless"] += results.where(
+                F.col("error_code").isNotNull() & (F.col("error_code") != NOT_MEDIA)
+            ).count()
+
+        run_in_chunks(
+            context,
+            stage=STAGE,
+            pending=pending,
+            n_pending=n_pending,
+            key="item_id",
+            unit="videos",
+            process=process,
+            commit=commit,
+        )
+        n_duplicates = _mark_duplicates(context)
+        run.result = StageResult(
+            STAGE,
+            n_in=n_pending,
+            n_out=n_pending - counts["failed"],
+            n_failed=counts["failed"],
+            n_rejected=counts["rejected"] + n_duplicates,
+            metrics={"n_listed": n_listed, "n_duplicates": n_duplicates},
+        )
+    listed.unpersist()
+    require_few_failures(context, STAGE, counts["hopeless"], n_pending)
+    return run.result
+
+
+def stage_hash(config: Config) -> str:
+    """Return the hash of what shapes the rows of ``videos``."""
+    return section_hash(STAGE, config.ingest.model_dump(mode="json"))
+
+
+def input_format(config: Config) -> str:
+    """Return ``media``, or the format of the metadata, by name where it is ``auto``.
+
+    Raises
+    ------
+    ConfigError
+        If ``input.uri`` is empty.
+    """
+    uri = config.input.uri
+    if not uri:
+        msg = (
+            "input.uri: expected a folder, glob or metadata file, got nothing. "
+            "Name it with --set input.uri=FOLDER."
+        )
+        raise ConfigError(msg)
+    if config.input.format != "auto":
+        return config.input.format
+    endings = {
+        ".csv": "csv",
+        ".jsonl": "jsonl",
+        ".ndjson": "jsonl",
+        ".json": "jsonl",
+        ".parquet": "parquet",
+    }
+    for ending, name in endings.items():
+        if uri.lower().rstrip("/").endswith(ending):
+            return name
+    return "media"
+
+
+def _rules(config: Config) -> _Rules:
+    execution = config.execution
+    return _Rules(
+        min_duration_s=config.ingest.min_duration_s,
+        max_duration_s=config.ingest.max_duration_s,
+        excluded_categories=tuple(config.ingest.excluded_categories),
+        excluded_keywords=tuple(config.ingest.excluded_keywords),
+        allowed_schemes=tuple(config.input.allowed_schemes),
+        columns=config.input.columns,
+        limits=Limits(
+            time_s=execution.time_limit_s,
+            memory_bytes=execution.memory_limit_mb * 2**20,
+            max_pixels=execution.max_pixels,
+        ),
+    )
+
+
+def _listed(context: StageContext, config: Config) -> DataFrame:
+    """Return the files of the input: a list of names and sizes, which is the driver's."""
+    rows = [
+        (video_id_from_uri(file.uri), file.uri, file.problem)
+        for file in list_media(config.input.uri)
+    ]
+    return context.spark.createDataFrame(
+        rows, "item_id STRING, uri STRING, problem STRING"
+    )
+
+
+def _metadata(context: StageContext, config: Config, source: str) -> DataFrame:
+    """Return normalised and judged rows of metadata, one for each video id."""
+    reader = context.spark.read
+    uri = config.input.uri
+    if source == "csv":
+        raw = (
+            reader.option("header", True)
+            .option("multiLine", True)
+            .option("escape", '"')
+            .csv(uri)
+        )
+    elif source == "jsonl":
+        raw = reader.json(uri)
+    else:
+        raw = reader.parquet(uri)
+    mapping = known_columns(raw.columns, config.input.columns)
+    _logger.info("reading metadata format=%s columns=%s", source, mapping)
+    rows = raw.select(*dict.fromkeys(mapping.values())).mapInArrow(
+        partial(_judge_rows, rules=_rules(config), mapping=mapping),
+        spark_schema(_RESULT),
+    )
+    # Of several rows of one video the one with the smallest hash stays, in whatever
+    # order they arrive.
+    order = Window.partitionBy("item_id").orderBy(
+        F.col("error_code").isNotNull(),
+        F.xxhash64("uri", "title", "description", "duration_s"),
+        "title",
+        "description",
+    )
+    return (
+        rows.withColumn("place", F.row_number().over(order))
+        .where("place = 1")
+        .drop("place")
+    )
+
+
+def _pending(context: StageContext, listed: DataFrame) -> DataFrame:
+    done = context.warehouse.read("videos").select(F.col("video_id").alias("item_id"))
+    hopeless = (
+        context.warehouse.read("failures")
+        .where((F.col("stage") == STAGE) & F.col("is_permanent"))
+        .select("item_id")
+    )
+    return listed.join(done, "item_id", "left_anti").join(
+        hopeless, "item_id", "left_anti"
+    )
+
+
+def _video_rows(
+    results: DataFrame, source: str, config: Config, run_id: str
+) -> DataFrame:
+    return results.select(
+        F.col("item_id").alias("video_id"),
+        "uri",
+        *payload_names(_RESULT),
+        F.when(F.col("reject_reason").isNull(), "accepted")
+        .otherwise("rejected")
+        .alias("status"),
+        F.lit(source).alias("source"),
+        F.lit(stage_hash(config)).alias("stage_hash"),
+        F.lit(run_id).alias("run_id"),
+    )
+
+
+def _mark_duplicates(context: StageContext) -> int:
+    """Reject all but one of the accepted videos with the same content.
+
+    A video that is segmented already stays; of new ones the lowest uri does, whatever
+    the order in which they were probed.
+    """
+    accepted = context.warehouse.read("videos").where(
+        "status = 'accepted' AND content_sha256 IS NOT NULL"
+    )
+    segmented = context.warehouse.read("segmentations").select(
+        "video_id", F.lit(0).alias("rank")
+    )
+    by_content = Window.partitionBy("content_sha256").orderBy(
+        F.coalesce("rank", F.lit(1)), "uri"
+    )
+    marked = (
+        accepted.join(segmented, "video_id", "left")
+        .withColumn("duplicate_of", F.first("video_id").over(by_content))
+        .where("video_id != duplicate_of")
+        .select(
+            "video_id",
+            "duplicate_of",
+            F.lit("rejected").alias("status"),
+            F.lit(DUPLICATE_CONTENT).alias("reject_reason"),
+        )
+        .persist()
+    )
+    n_marked = marked.count()
+    if n_marked:
+        context.warehouse.update(
+            "videos", marked, ["status", "reject_reason", "duplicate_of"]
+        )
+    marked.unpersist()
+    return n_marked
+
+
+def _unchanged(rows: DataFrame) -> DataFrame:
+    return rows
+
+
+def _probe_all(items: DataFrame, *, rules: _Rules) -> DataFrame:
+    return items.mapInArrow(partial(_probe_batches, rules=rules), spark_schema(_RESULT))
+
+
+def _probe_batches(
+    batches: Iterable[pa.RecordBatch], *, rules: _Rules
+) -> Iterable[pa.RecordBatch]:
+    """Probe the files of each batch in the sandbox of this worker."""
+    matcher = KeywordMatcher(rules.excluded_keywords)
+    for batch in batches:
+        for item in batch.to_pylist():
+            yield record_batch([_probed(item, rules, matcher)], _RESULT)
+
+
+def _probed(
+    item: Mapping[str, str], rules: _Rules, matcher: KeywordMatcher
+) -> dict[str, object]:
+    row: dict[str, object] = {"item_id": item["item_id"], "uri": item["uri"]}
+    try:
+        if item["problem"]:
+            raise MediaError(item["problem"], item["uri"])
+        path = path_from_uri(item["uri"], rules.allowed_schemes)
+        facts = probe_isolated(shared_sandbox(rules.limits), path)
+    except MediaError as error:
+        return {**row, **failure(error)}
+    title = path.stem.encode("utf-8", "replace").decode("utf-8")
+    row.update({**asdict(facts), "title": title})
+    return {**row, "reject_reason": rules.reason(row, matcher)}
+
+
+def _judge_rows(
+    batches: Iterable[pa.RecordBatch], *, rules: _Rules, mapping: Mapping[str, str]
+) -> Iterable[pa.RecordBatch]:
+    """Normalise rows of metadata and judge them."""
+    matcher = KeywordMatcher(rules.excluded_keywords)
+    for batch in batches:
+        rows = []
+        for raw in batch.to_pylist():
+            try:
+                fields = asdict(normalise_row(raw, mapping))
+                _require_scheme(str(fields["uri"]), rules.allowed_schemes)
+            except MediaError as error:
+                uri = str(raw.get(mapping.get("uri", "")) or "")
+                item_id = video_id_from_uri(uri or repr(sorted(raw.items(), key=str)))
+                rows.append({"item_id": item_id, "uri": uri, **failure(error)})
+                continue
+            fields["item_id"] = fields.pop("video_id")
+            rows.append({**fields, "reject_reason": rules.reason(fields, matcher)})
+        yield record_batch(rows, _RESULT)
+
+
+def _require_scheme(uri: str, allowed: tuple[str, ...]) -> None:
+    scheme = uri.partition("://")[0] if "://" in uri else "file"
+    if scheme not in allowed:
+        message = f"{uri}: expected one of the schemes {list(allowed)}, got {scheme!r}"
+        raise MediaError(SCHEME_NOT_ALLOWED, message)

@@ -1,0 +1,356 @@
+"""Decoding in a limited child process: a broken video costs its row, not the job."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from acav_spark.errors import MediaError, StageError
+from acav_spark.media import codes
+from acav_spark.media.wire import WireError, encode_message, read_message
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+_START_S: Final = 60.0
+_MAX_TEXT: Final = 1000
+_OPERATIONS: Final = "acav_spark.media.operations"
+# What a Python of another environment (conda, a cluster's image) needs to start.
+_PASSED_ON: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one piece of media may take.
+
+    Parameters
+    ----------
+    time_s : float, default 300
+        Seconds of one call.
+    memory_bytes : int, default 4 GiB
+        Address space beyond that of the interpreter and its libraries.
+    n_open_files : int, default 64
+        Open files of the child.
+    max_pixels : int, default 4096 * 4096
+        Pixels of a frame.
+    n_calls_before_recycle : int, default 500
+        Calls after which the child is replaced, against slow leaks in libraries.
+    """
+
+    time_s: float = 300.0
+    memory_bytes: int = 4 * 2**30
+    n_open_files: int = 64
+    max_pixels: int = 4096 * 4096
+    n_calls_before_recycle: int = 500
+
+
+class Sandbox:
+    """A child process that decodes untrusted media, started when first needed.
+
+    The child has no shell, an almost empty environment, no network where the system
+    permits that, cannot write files, and ends with this process. After a call that
+    broke a limit or the child itself, the next call gets a new one. Safe to use from
+    several threads (calls wait for each other) and after a fork (the forked process
+    starts a child of its own).
+
+    Parameters
+    ----------
+    limits : Limits
+        What one call may take.
+    """
+
+    def __init__(self, limits: Limits, *, _operations: str = _OPERATIONS) -> None:
+        self.limits = limits
+        self._operations = _operations
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._n_calls = 0
+        self._pid = os.getpid()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def child_pid(self) -> int | None:
+        """Process id of the child; None while there is none."""
+        return None if self._child is None else self._child.pid
+
+    def call(self, operation: str, **arguments: object) -> dict[str, object]:
+        """Run one operation in the child and return its result.
+
+        Parameters
+        ----------
+        operation : str
+            A name in ``acav_spark.media.operations``.
+        **arguments
+            JSON values, arrays and bytes; ``max_pixels`` is added from the limits.
+
+        Raises
+        ------
+        MediaError
+            What the operation found, or ``time_limit``, ``memory_limit``,
+            ``decoder_crashed``, ``unexpected_error``. The last four are not
+            permanent: another machine, or another limit, may do better.
+        StageError
+            If no child can be started at all.
+        """
+        arguments.setdefault("max_pixels", self.limits.max_pixels)
+        self._forget_after_fork()
+        with self._lock:
+            self._start_if_needed()
+            self._n_calls += 1
+            request = encode_message(
+                {"id": self._n_calls, "operation": operation, "arguments": arguments}
+            )
+            try:
+                deadline = time.monotonic() + self.limits.time_s
+                self._send(request, deadline)
+                answer = self._receive(deadline, self.limits.memory_bytes)
+            except TimeoutError:
+                self._stop()
+                message = f"{operation} took longer than {self.limits.time_s:g} s"
+                raise MediaError(
+                    codes.TIME_LIMIT, message, is_permanent=False
+                ) from None
+            except (EOFError, BrokenPipeError):
+                self._raise_crashed(operation)
+            except WireError as error:
+                self._stop()
+                message = f"{operation} gave an answer that cannot be read: {error}"
+                raise MediaError(
+                    codes.DECODER_CRASHED, message, is_permanent=False
+                ) from error
+            except BaseException:
+                # An interrupt between request and answer: they would get out of step.
+                self._stop()
+                raise
+            return self._result(operation, answer)
+
+    def close(self) -> None:
+        """End the child; a later call starts another."""
+        self._forget_after_fork()
+        with self._lock:
+            self._stop()
+
+    def _result(self, operation: str, answer: dict[str, object]) -> dict[str, object]:
+        """Return an answer's result, or raise the error it carries."""
+        result, error = answer.get("result"), answer.get("error")
+        is_in_step = answer.get("id") == self._n_calls
+        if is_in_step and isinstance(result, dict):
+            return result
+        fields = error if isinstance(error, dict) else {}
+        code, message = str(fields.get("code")), str(fields.get("message"))[:_MAX_TEXT]
+        if is_in_step and code in codes.CODES:
+            if code in (codes.MEMORY_LIMIT, codes.UNEXPECTED_ERROR):
+                self._stop()
+            is_permanent = fields.get("is_permanent") is True
+            raise MediaError(code, message, is_permanent=is_permanent)
+        # An answer to another request would give one clip the values of another.
+        self._stop()
+        message = f"{operation} gave an answer that does not belong to its request"
+        raise MediaError(codes.DECODER_CRASHED, message, is_permanent=False)
+
+    def _raise_crashed(self, operation: str) -> NoReturn:
+        status = self._stop(_kill_first=False)
+        reason = f"status {status}"
+        if status < 0:
+            with contextlib.suppress(ValueError):
+                reason = signal.Signals(-status).name
+        message = f"the decoding process died in {operation} ({reason})"
+        raise MediaError(codes.DECODER_CRASHED, message, is_permanent=False)
+
+    def _start_if_needed(self) -> None:
+        child = self._child
+        is_worn = self._n_calls >= self.limits.n_calls_before_recycle
+        if child is not None and not is_worn and child.poll() is None:
+            return
+        self._stop()
+        settings = {
+            "operations": self._operations,
+            "memory_bytes": self.limits.memory_bytes,
+            "n_open_files": self.limits.n_open_files,
+            "parent_pid": os.getpid(),
+            "dies_with_thread": threading.current_thread() is threading.main_thread(),
+        }
+        command = [sys.executable, "-P", "-m", "acav_spark.media.child"]
+        try:
+            self._child = subprocess.Popen(  # noqa: S603 - our own module, no shell
+                [*command, json.dumps(settings)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                cwd="/",
+                env=_environment(),
+                start_new_session=True,
+            )
+        except OSError as error:
+            msg = f"the decoding process cannot be started with {command}: {error}."
+            raise StageError(msg) from error
+        self._greet(self._child)
+
+    def _greet(self, child: subprocess.Popen[bytes]) -> None:
+        """Wait until the child has limited itself and is ready."""
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                os.set_blocking(pipe.fileno(), False)
+        try:
+            self._receive(time.monotonic() + _START_S, max_bytes=0)
+        except (EOFError, TimeoutError, WireError) as error:
+            _kill_group(child)
+            said = child.stderr.read() if child.stderr else b""
+            text = said.decode("utf-8", "replace").strip()[-_MAX_TEXT:]
+            self._stop()
+            msg = (
+                f"the decoding process did not start ({type(error).__name__}). "
+                f"It said: {text or 'nothing'}"
+            )
+            raise StageError(msg) from error
+        if child.stderr is not None:
+            child.stderr.close()
+
+    def _send(self, pieces: list[bytes | memoryview], deadline: float) -> None:
+        descriptor = self._descriptor("stdin")
+        for piece in pieces:
+            view = memoryview(piece)
+            while len(view):
+                _wait(descriptor, select.POLLOUT, deadline)
+                with contextlib.suppress(BlockingIOError):
+                    view = view[os.write(descriptor, view) :]
+
+    def _receive(self, deadline: float, max_bytes: int) -> dict[str, object]:
+        descriptor = self._descriptor("stdout")
+
+        def read_exactly(n_bytes: int) -> bytearray:
+            block = bytearray(n_bytes)
+            view = memoryview(block)
+            while len(view):
+                _wait(descriptor, select.POLLIN, deadline)
+                with contextlib.suppress(BlockingIOError):
+                    n_read = os.readv(descriptor, [view])
+                    if n_read == 0:
+                        raise EOFError
+                    view = view[n_read:]
+            return block
+
+        return read_message(read_exactly, max_bytes=max_bytes)
+
+    def _descriptor(self, name: str) -> int:
+        pipe = getattr(self._child, name)
+        if pipe is None:
+            raise EOFError
+        return int(pipe.fileno())
+
+    def _stop(self, *, _kill_first: bool = True) -> int:
+        """End the child and everything it started; return its exit status."""
+        child, self._child = self._child, None
+        self._n_calls = 0
+        if child is None:
+            return 0
+        if not _kill_first:
+            # It closed its pipe: give it a moment to leave a status that tells why.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=5)
+        _kill_group(child)
+        status = child.wait()
+        _close_pipes(child)
+        return status
+
+    def _forget_after_fork(self) -> None:
+        """Leave a child that belongs to the process this one was forked from."""
+        if self._pid == os.getpid():
+            return
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        child, self._child = self._child, None
+        self._n_calls = 0
+        if child is not None:
+            _close_pipes(child)
+            # Not ours to wait for; without this, Popen would complain when it goes.
+            child.returncode = 0
+
+
+_shared: dict[Limits, Sandbox] = {}
+
+
+def shared_sandbox(limits: Limits) -> Sandbox:
+    """Return this process's sandbox for these limits; it is closed at exit."""
+    if limits not in _shared:
+        _shared[limits] = Sandbox(limits)
+    return _shared[limits]
+
+
+def _close_shared() -> None:
+    for sandbox in _shared.values():
+        sandbox.close()
+
+
+def _forget_shared() -> None:
+    # Open copies of the pipes would keep the other process's child from seeing its
+    # end of input.
+    for sandbox in _shared.values():
+        sandbox._forget_after_fork()
+
+
+atexit.register(_close_shared)
+os.register_at_fork(after_in_child=_forget_shared)
+
+
+def _environment() -> dict[str, str]:
+    """Return what the child needs to import this package, and no secrets."""
+    folders = [folder for folder in sys.path if folder and Path(folder).is_absolute()]
+    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {
+        **kept,
+        "PATH": os.defpath,
+        "PYTHONPATH": os.pathsep.join(folders),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUTF8": "1",
+        "LC_ALL": "C.UTF-8",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        # Each arena reserves address space, which the memory limit counts.
+        "MALLOC_ARENA_MAX": "2",
+    }
+
+
+def _wait(descriptor: int, event: int, deadline: float) -> None:
+    left_s = deadline - time.monotonic()
+    poll = select.poll()
+    poll.register(descriptor, event)
+    if left_s <= 0 or not poll.poll(left_s * 1000):
+        raise TimeoutError
+
+
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    # The child leads a group of its own; it is not reaped yet, so its id is still its.
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def _close_pipes(child: subprocess.Popen[bytes]) -> None:
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()

@@ -1,0 +1,146 @@
+"""The stages in their order: what ``acav run`` walks through."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from acav_spark.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from acav_spark.context import StageContext
+    from acav_spark.runs import StageResult
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the pipeline.
+
+    Parameters
+    ----------
+    name : str
+        A verb and the table that it fills.
+    module : str
+        Where the function of that name is.
+    summary : str
+        One line for people.
+    reads, fills : tuple of str
+        Tables.
+    """
+
+    name: str
+    module: str
+    summary: str
+    reads: tuple[str, ...]
+    fills: tuple[str, ...]
+
+    def load(self) -> Callable[[StageContext], StageResult]:
+        """Return the stage's function."""
+        function = getattr(importlib.import_module(self.module), self.name)
+        return function  # type: ignore[no-any-return]  # the stages' common signature
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        "ingest_videos",
+        "acav_spark.ingest.job",
+        "Find candidate videos; filter by duration, category, keywords.",
+        (),
+        ("videos", "failures"),
+    ),
+    Stage(
+        "segment_clips",
+        "acav_spark.segment.job",
+        "Find shots and cut clips inside them.",
+        ("videos",),
+        ("segmentations", "clips", "failures"),
+    ),
+    Stage(
+        "extract_features",
+        "acav_spark.features.job",
+        "Look at and listen to clips: vectors of every layer.",
+        ("clips", "videos"),
+        ("features", "failures"),
+    ),
+    Stage(
+        "fit_centroids",
+        "acav_spark.clustering.job",
+        "Learn a codebook for every view by SGD k-means.",
+        ("features",),
+        ("codebooks", "centroids", "epochs"),
+    ),
+    Stage(
+        "assign_clusters",
+        "acav_spark.assign.job",
+        "Give every clip its nearest centroid in every view.",
+        ("features", "codebooks", "centroids"),
+        ("assignments", "packed"),
+    ),
+    Stage(
+        "select_clips",
+        "acav_spark.selection.job",
+        "Choose the clips that maximise mutual information.",
+        ("packed", "codebooks"),
+        ("selections", "contingency"),
+    ),
+    Stage(
+        "publish_clips",
+        "acav_spark.publish.job",
+        "Write the selection as Parquet, CSV and JSON Lines.",
+        ("selections", "clips", "videos", "packed"),
+        (),
+    ),
+)
+"""All stages, in the order of the data."""
+
+
+def stages_named(names: Sequence[str]) -> list[Stage]:
+    """Return stages by their names in the order of the data; all when none is named.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown.
+    """
+    known = [stage.name for stage in STAGES]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        msg = f"stage: expected some of {', '.join(known)}; got {', '.join(unknown)}."
+        raise ConfigError(msg)
+    return [stage for stage in STAGES if not names or stage.name in names]
+
+
+def run_stages(
+    context: StageContext,
+    stages: Sequence[Stage],
+    told: Callable[[StageResult], None] = lambda _: None,
+) -> list[StageResult]:
+    """Run stages one after another; a rerun does only what is left.
+
+    Parameters
+    ----------
+    context : StageContext
+        What the stages work with.
+    stages : sequence of Stage
+        In the order of the data.
+    told : callable, optional
+        Called with each result.
+    """
+    context.ledger.close_interrupted()
+    results = []
+    for stage in stages:
+        started = time.monotonic()
+        result = stage.load()(context)
+        result = replace(result, seconds=time.monotonic() - started)
+        if result.is_unchanged:
+            _logger.info("nothing to do stage=%s", stage.name)
+        results.append(result)
+        told(result)
+    return results

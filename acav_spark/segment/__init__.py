@@ -1,0 +1,30 @@
+"""From videos to clips: cuts, candidates, and a choice of unlike ones (section 3.2)."""
+
+from __future__ import annotations
+
+from acav_spark.segment.candidates import propose_candidates
+from acav_spark.segment.clips import cut_plan
+from acav_spark.segment.diversity import choose_diverse, thumbnail_similarity
+from acav_spark.segment.isolated import measure_video_isolated
+from acav_spark.segment.shots import detect_shots
+from acav_spark.segment.types import (
+    Candidate,
+    ClipPlan,
+    Segmentation,
+    Shot,
+    VideoMeasurements,
+)
+
+__all__ = [
+    "Candidate",
+    "ClipPlan",
+    "Segmentation",
+    "Shot",
+    "VideoMeasurements",
+    "choose_diverse",
+    "cut_plan",
+    "detect_shots",
+    "measure_video_isolated",
+    "propose_candidates",
+    "thumbnail_similarity",
+]

@@ -1,0 +1,269 @@
+"""``segment_clips``: fills ``clips`` and ``segmentations`` from accepted videos.
+
+Paper, section 3.2, Clip Segmentation: shot boundaries, then up to three clips that are
+little alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
+
+from acav_spark.chunks import record_failures, require_few_failures, run_in_chunks
+from acav_spark.config import section_hash
+from acav_spark.errors import MediaError
+from acav_spark.ingest.ids import clip_id
+from acav_spark.media.sandbox import Limits, shared_sandbox
+from acav_spark.media.uri import path_from_uri
+from acav_spark.rows import (
+    failure,
+    payload_names,
+    record_batch,
+    result_schema,
+    spark_schema,
+)
+from acav_spark.runs import StageResult
+from acav_spark.segment.clips import cut_plan
+from acav_spark.segment.isolated import measure_video_isolated
+from acav_spark.settings import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pyspark.sql import DataFrame
+
+    from acav_spark.config.models import Config
+    from acav_spark.context import StageContext
+
+STAGE = "segment_clips"
+
+_CLIP = pa.struct(
+    [
+        ("clip_id", pa.string()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("shot_index", pa.int32()),
+        ("crosses_cut", pa.bool_()),
+        ("silence_fraction", pa.float64()),
+        ("stillness_fraction", pa.float64()),
+    ]
+)
+_RESULT = result_schema(
+    ("n_shots", pa.int32()),
+    ("n_candidates", pa.int32()),
+    ("n_clips", pa.int32()),
+    ("rule", pa.string()),
+    ("shot_starts_s", pa.list_(pa.float64())),
+    ("duration_s", pa.float64()),
+    ("n_frames", pa.int64()),
+    ("n_bad_packets", pa.int64()),
+    ("clips", pa.list_(_CLIP)),
+    ("width", pa.int32()),
+    ("height", pa.int32()),
+    ("frame_rate", pa.float64()),
+    ("sample_rate_hz", pa.int32()),
+)
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What the executors need to cut a video."""
+
+    clip_duration_s: float
+    max_clips: int
+    shot_threshold: float
+    max_silence_fraction: float
+    max_stillness_fraction: float
+    allowed_schemes: tuple[str, ...]
+    limits: Limits
+
+
+def segment_clips(context: StageContext) -> StageResult:
+    """Fill ``clips``, and one row of ``segmentations`` for each accepted video.
+
+    Reads ``videos``; fills ``clips`` (key clip_id), ``segmentations`` (key video_id)
+    and ``failures``. A rerun looks only at accepted videos that are neither segmented
+    nor failed for good; clips of videos that are gone or rejected now are deleted.
+
+    Raises
+    ------
+    StageError
+        If rows were made under other settings, or too many items failed.
+    """
+    config = settle(
+        context,
+        stage=STAGE,
+        table="segmentations",
+        stage_hash_of=stage_hash,
+        section="segmentation",
+        dependants=(("clips", "true"), ("failures", f"stage = '{STAGE}'")),
+    )
+    accepted = context.warehouse.read("videos").where("status = 'accepted'")
+    n_retired = _retire(context, accepted)
+    pending = _pending(context, accepted).persist()
+    n_pending = pending.count()
+    if n_pending == 0:
+        pending.unpersist()
+        return StageResult(STAGE, is_unchanged=True, metrics={"n_retired": n_retired})
+    counts = {"failed": 0, "clips": 0}
+    the_hash = stage_hash(config)
+    with context.run(STAGE, the_hash, inputs=("videos",), config=config) as run:
+
+        def commit(results: DataFrame) -> None:
+            marks = (
+                F.lit(the_hash).alias("stage_hash"),
+                F.lit(run.run_id).alias("run_id"),
+            )
+            good = results.where(F.col("error_code").isNull())
+            clips = good.select(
+                F.col("item_id").alias("video_id"),
+                *("width", "height", "frame_rate", "sample_rate_hz"),
+                F.inline("clips"),
+            )
+            context.warehouse.insert("clips", clips.select("*", *marks))
+            counts["clips"] += clips.count()
+            counts["failed"] += record_failures(
+                context,
+                stage=STAGE,
+                scope="",
+                results=results,
+                stage_hash=the_hash,
+                run_id=run.run_id,
+            )
+            # Last, since a row here says that the video is done.
+            names = payload_names(_RESULT)[:8]
+            context.warehouse.insert(
+                "segmentations",
+                good.select(F.col("item_id").alias("video_id"), *names, *marks),
+            )
+
+        run_in_chunks(
+            context,
+            stage=STAGE,
+            pending=pending,
+            n_pending=n_pending,
+            key="item_id",
+            unit="videos",
+            process=partial(_segment_all, rules=_rules(config)),
+            commit=commit,
+        )
+        run.result = StageResult(
+            STAGE,
+            n_in=n_pending,
+            n_out=counts["clips"],
+            n_failed=counts["failed"],
+            metrics={
+                "n_videos": n_pending - counts["failed"],
+                "n_retired": n_retired,
+            },
+        )
+    pending.unpersist()
+    require_few_failures(context, STAGE, counts["failed"], n_pending)
+    return run.result
+
+
+def stage_hash(config: Config) -> str:
+    """Return the hash of what shapes the rows of ``clips``."""
+    return section_hash(STAGE, config.segmentation.model_dump(mode="json"))
+
+
+def _rules(config: Config) -> _Rules:
+    cut, execution = config.segmentation, config.execution
+    return _Rules(
+        clip_duration_s=cut.clip_duration_s,
+        max_clips=cut.max_clips_per_video,
+        shot_threshold=cut.shot_threshold,
+        max_silence_fraction=cut.max_silence_fraction,
+        max_stillness_fraction=cut.max_stillness_fraction,
+        allowed_schemes=tuple(config.input.allowed_schemes),
+        limits=Limits(
+            time_s=execution.time_limit_s,
+            memory_bytes=execution.memory_limit_mb * 2**20,
+            max_pixels=execution.max_pixels,
+        ),
+    )
+
+
+def _retire(context: StageContext, accepted: DataFrame) -> int:
+    """Delete what was made of videos that are gone or rejected now."""
+    segmented = context.warehouse.read("segmentations").select("video_id")
+    gone = segmented.join(
+        accepted.select("video_id"), "video_id", "left_anti"
+    ).persist()
+    n_gone = gone.count()
+    if n_gone:
+        context.warehouse.delete_keys("clips", gone)
+        context.warehouse.delete_keys("segmentations", gone)
+    gone.unpersist()
+    return n_gone
+
+
+def _pending(context: StageContext, accepted: DataFrame) -> DataFrame:
+    done = context.warehouse.read("segmentations").select("video_id")
+    hopeless = (
+        context.warehouse.read("failures")
+        .where((F.col("stage") == STAGE) & F.col("is_permanent"))
+        .select(F.col("item_id").alias("video_id"))
+    )
+    return (
+        accepted.join(done, "video_id", "left_anti")
+        .join(hopeless, "video_id", "left_anti")
+        .select(F.col("video_id").alias("item_id"), "uri")
+    )
+
+
+def _segment_all(items: DataFrame, *, rules: _Rules) -> DataFrame:
+    return items.mapInArrow(
+        partial(_segment_batches, rules=rules), spark_schema(_RESULT)
+    )
+
+
+def _segment_batches(
+    batches: Iterable[pa.RecordBatch], *, rules: _Rules
+) -> Iterable[pa.RecordBatch]:
+    """Segment the videos of each batch in the sandbox of this worker."""
+    for batch in batches:
+        for item in batch.to_pylist():
+            yield record_batch([_segmented(item, rules)], _RESULT)
+
+
+def _segmented(item: Mapping[str, str], rules: _Rules) -> dict[str, object]:
+    row: dict[str, object] = {"item_id": item["item_id"], "uri": item["uri"]}
+    try:
+        path = path_from_uri(item["uri"], rules.allowed_schemes)
+        measured = measure_video_isolated(
+            shared_sandbox(rules.limits), path, rules.shot_threshold
+        )
+        plan = cut_plan(
+            measured,
+            clip_duration_s=rules.clip_duration_s,
+            max_clips=rules.max_clips,
+            max_silence_fraction=rules.max_silence_fraction,
+            max_stillness_fraction=rules.max_stillness_fraction,
+        )
+    except MediaError as error:
+        return {**row, **failure(error)}
+    clips = [
+        {**asdict(clip), "clip_id": clip_id(item["item_id"], clip.start_s, clip.end_s)}
+        for clip in plan.clips
+    ]
+    return {
+        **row,
+        "n_shots": plan.n_shots,
+        "n_candidates": plan.n_candidates,
+        "n_clips": len(clips),
+        "rule": plan.rule,
+        "shot_starts_s": [shot.start_s for shot in measured.shots],
+        "duration_s": measured.duration_s,
+        "n_frames": measured.n_frames,
+        "n_bad_packets": measured.n_bad_packets,
+        "clips": clips,
+        "width": measured.width,
+        "height": measured.height,
+        "frame_rate": measured.frame_rate,
+        "sample_rate_hz": measured.sample_rate_hz,
+    }

@@ -1,0 +1,248 @@
+"""One decode of a video: cuts, silence, stillness and thumbnails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+import av.filter
+import numpy as np
+
+from acav_spark.errors import MediaError
+from acav_spark.media import codes
+from acav_spark.media.container import open_media
+from acav_spark.media.frames import FrameResizer
+from acav_spark.media.packets import FrameReader, frame_duration_s, mono_samples
+from acav_spark.segment.shots import shots_from_cuts
+from acav_spark.segment.types import VideoMeasurements
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+WINDOW_S = 0.5
+THUMBNAIL_SIDE = 8
+# Later time stamps are damage, not video: they would need a window for every half
+# second up to them.
+_MAX_TIME_S = 48 * 3600.0
+# A last frame is taken to stay on display until the sound ends, if that is soon.
+_MAX_HOLD_S = 0.5
+# swscale's kernels span at most 256 pixels: shrink in two steps.
+_THUMBNAIL_STEP = 64
+
+
+def measure_video(
+    path: str | os.PathLike[str], threshold: float = 10.0, *, max_pixels: int
+) -> VideoMeasurements:
+    """Decode a video once, and measure what segmentation needs.
+
+    Parameters
+    ----------
+    path : str or path
+        Media file.
+    threshold : float, default 10.0
+        Score of ffmpeg's ``scdet``, in per cent, from which a frame begins a shot.
+    max_pixels : int
+        Pixels of a frame beyond which the video is refused.
+
+    Raises
+    ------
+    MediaError
+        ``no_video_stream``, ``no_frames``, ``too_many_pixels`` and those of
+        ``open_media``.
+
+    Notes
+    -----
+    Time: one decode of both streams. Memory: a few frames, and some 220 bytes for
+    each half second.
+    """
+    with open_media(path) as container:
+        reader = FrameReader(
+            container, with_video=True, with_audio=True, max_pixels=max_pixels
+        )
+        if reader.video is None:
+            raise MediaError(codes.NO_VIDEO_STREAM, "there is no moving picture in it")
+        rate = reader.video.average_rate
+        stated_s = (container.duration or 0) / av.time_base
+        picture, sound = _PictureMeter(threshold), _SoundMeter()
+        for time_s, frame in reader.frames():
+            if not -_MAX_TIME_S < time_s < _MAX_TIME_S:
+                continue
+            if isinstance(frame, av.VideoFrame):
+                picture.add(time_s, frame)
+            else:
+                sound.add(time_s, frame)
+        if picture.n_frames == 0:
+            message = f"no frame decodes; {reader.n_bad_packets} packets are damaged"
+            raise MediaError(codes.NO_FRAMES, message)
+        return _measurements(
+            picture,
+            sound,
+            n_bad_packets=reader.n_bad_packets,
+            frame_rate=float(rate) if rate else None,
+            stated_s=stated_s,
+        )
+
+
+def _measurements(
+    picture: _PictureMeter,
+    sound: _SoundMeter,
+    *,
+    n_bad_packets: int,
+    frame_rate: float | None,
+    stated_s: float,
+) -> VideoMeasurements:
+    video_end_s = picture.end_s(frame_rate)
+    duration_s = max(video_end_s, sound.end_s)
+    if stated_s > picture.first_s:
+        # The header's length is the one that the tables hold: nothing lies beyond it.
+        duration_s = min(duration_s, stated_s)
+    is_held = duration_s - video_end_s <= _MAX_HOLD_S
+    shots_end_s = duration_s if is_held else video_end_s
+    shots = shots_from_cuts(picture.first_s, picture.cuts_s, shots_end_s)
+    n_windows = _window(duration_s) + 1
+    return VideoMeasurements(
+        shots=shots,
+        n_frames=picture.n_frames,
+        n_bad_packets=n_bad_packets,
+        duration_s=duration_s,
+        video_end_s=video_end_s,
+        audio_end_s=sound.end_s,
+        window_s=WINDOW_S,
+        rms=sound.rms(n_windows),
+        motion=picture.motion(n_windows),
+        thumbnails=np.array(picture.thumbnails, dtype=np.uint8),
+        thumbnail_times_s=np.array(picture.thumbnail_times_s, dtype=np.float64),
+        width=picture.width,
+        height=picture.height,
+        frame_rate=frame_rate,
+        sample_rate_hz=sound.sample_rate_hz,
+    )
+
+
+def _window(time_s: float) -> int:
+    return max(int(time_s / WINDOW_S), 0)
+
+
+class _PictureMeter:
+    """Takes frames in order; keeps cuts, motion and thumbnails."""
+
+    def __init__(self, threshold: float) -> None:
+        self.n_frames = 0
+        self.first_s = 0.0
+        self.cuts_s: list[float] = []
+        self.thumbnails: list[NDArray[np.uint8]] = []
+        self.thumbnail_times_s: list[float] = []
+        self.width = self.height = 0
+        self._detector = _SceneDetector(threshold)
+        self._resizer = (FrameResizer(), FrameResizer())
+        self._last_s = 0.0
+        self._last_length_s = 0.0
+        self._differences: dict[int, tuple[float, int]] = {}
+
+    def add(self, time_s: float, frame: av.VideoFrame) -> None:
+        is_cut, difference = self._detector.next(frame)
+        if self.n_frames == 0:
+            self.first_s = time_s
+            self.width, self.height = frame.width, frame.height
+        else:
+            if is_cut and time_s > self._last_s:
+                self.cuts_s.append(time_s)
+            total, n = self._differences.get(_window(time_s), (0.0, 0))
+            self._differences[_window(time_s)] = (total + difference, n + 1)
+        is_new_window = not self.thumbnail_times_s or _window(time_s) > _window(
+            self.thumbnail_times_s[-1]
+        )
+        if is_new_window:
+            self.thumbnails.append(self._thumbnail(frame))
+            self.thumbnail_times_s.append(time_s)
+        self.n_frames += 1
+        self._last_s = max(time_s, self._last_s) if self.n_frames > 1 else time_s
+        self._last_length_s = frame_duration_s(frame)
+
+    def end_s(self, frame_rate: float | None) -> float:
+        """Return when the last frame ends, by its own length or the usual one."""
+        if self._last_length_s > 0:
+            return self._last_s + self._last_length_s
+        return self._last_s + (1.0 / frame_rate if frame_rate else 0.0)
+
+    def motion(self, n_windows: int) -> NDArray[np.float32]:
+        curve = np.full(n_windows, np.nan, dtype=np.float32)
+        for window, (total, n) in self._differences.items():
+            if window < n_windows:
+                curve[window] = total / n
+        return curve
+
+    def _thumbnail(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        step = _THUMBNAIL_STEP
+        width, height = max(frame.width // step, step), max(frame.height // step, step)
+        coarse = self._resizer[0].rgb(frame, width, height)
+        small = av.VideoFrame.from_ndarray(coarse, format="rgb24")
+        return self._resizer[1].rgb(small, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+
+
+class _SceneDetector:
+    """ffmpeg's own ``scdet``, fed frame by frame."""
+
+    def __init__(self, threshold: float) -> None:
+        self._threshold = threshold
+        self._graph: av.filter.Graph | None = None
+        self._shape: tuple[int, int, str] | None = None
+
+    def next(self, frame: av.VideoFrame) -> tuple[bool, float]:
+        """Return whether a shot begins here, and the difference to the frame before.
+
+        Frames of another size or format start the comparison anew, as in ffmpeg.
+        """
+        shape = (frame.width, frame.height, frame.format.name)
+        if self._graph is None or shape != self._shape:
+            self._graph, self._shape = self._new_graph(frame), shape
+        self._graph.push(frame)
+        measured = self._graph.pull().metadata
+        return "lavfi.scd.time" in measured, float(measured.get("lavfi.scd.mafd", 0))
+
+    def _new_graph(self, frame: av.VideoFrame) -> av.filter.Graph:
+        graph = av.filter.Graph()
+        graph.threads = 1
+        source = graph.add_buffer(
+            width=frame.width,
+            height=frame.height,
+            format=frame.format,
+            time_base=frame.time_base,
+        )
+        detector = graph.add("scdet", threshold=f"{self._threshold:.6f}")
+        graph.link_nodes(source, detector, graph.add("buffersink")).configure()
+        return graph
+
+
+class _SoundMeter:
+    """Takes sound in order; keeps the energy of each window."""
+
+    def __init__(self) -> None:
+        self.end_s = 0.0
+        self.sample_rate_hz: int | None = None
+        self._energies: dict[int, tuple[float, int]] = {}
+
+    def add(self, time_s: float, frame: av.AudioFrame) -> None:
+        mono = mono_samples(frame)
+        rate = self.sample_rate_hz = frame.sample_rate
+        self.end_s = max(self.end_s, time_s + len(mono) / rate)
+        first = 0
+        while first < len(mono):
+            window = _window(time_s + first / rate)
+            edge_s = (window + 1) * WINDOW_S
+            last = min(max(round((edge_s - time_s) * rate), first + 1), len(mono))
+            part = mono[first:last]
+            total, n = self._energies.get(window, (0.0, 0))
+            energy = float(np.dot(part, part))
+            self._energies[window] = (total + energy, n + len(part))
+            first = last
+
+    def rms(self, n_windows: int) -> NDArray[np.float32]:
+        curve = np.zeros(n_windows, dtype=np.float32)
+        for window, (total, n) in self._energies.items():
+            if window < n_windows:
+                curve[window] = np.sqrt(total / n)
+        return curve

@@ -1,0 +1,140 @@
+"""What is measured of a video, and what is cut out of it: plain values and arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A stretch [start_s, end_s) between two cuts."""
+
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class VideoMeasurements:
+    """What one decode of a whole video finds out.
+
+    Times count from the container's start. The curves have one value for each
+    window of ``window_s`` seconds from time 0.
+
+    Parameters
+    ----------
+    shots : tuple of Shot
+        Half open and without gaps, from the first frame to the end.
+    n_frames : int
+        Frames that decoded.
+    n_bad_packets : int
+        Packets, of picture or sound, that did not decode.
+    duration_s : float
+        End of the last frame or of the sound, whichever is later, but not after the
+        length that the container states.
+    video_end_s, audio_end_s : float
+        End of the last frame, and of the sound (0 where there is none).
+    window_s : float
+        Length of a window.
+    rms : ndarray of float32, shape (n_windows,)
+        Root mean square of the sound in each window; 0 where there is none.
+    motion : ndarray of float32, shape (n_windows,)
+        Mean absolute difference to the frame before (scdet's mafd, in per cent);
+        NaN where a window has no frame.
+    thumbnails : ndarray of uint8, shape (n_thumbnails, 8, 8, 3)
+        The first frame of each window that has one, in RGB.
+    thumbnail_times_s : ndarray of float64, shape (n_thumbnails,)
+        Their times.
+    width, height : int
+        Pixels of the first frame.
+    frame_rate : float, optional
+        Average frames per second by the container.
+    sample_rate_hz : int, optional
+        Rate of the sound; None where there is none.
+    """
+
+    shots: tuple[Shot, ...]
+    n_frames: int
+    n_bad_packets: int
+    duration_s: float
+    video_end_s: float
+    audio_end_s: float
+    window_s: float
+    rms: NDArray[np.float32]
+    motion: NDArray[np.float32]
+    thumbnails: NDArray[np.uint8]
+    thumbnail_times_s: NDArray[np.float64]
+    width: int
+    height: int
+    frame_rate: float | None
+    sample_rate_hz: int | None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A stretch of a video that could become a clip.
+
+    Parameters
+    ----------
+    start_s, end_s : float
+        Half-open range, whole milliseconds.
+    shot_index : int
+        The shot it lies in, or starts in when it crosses cuts.
+    crosses_cut : bool
+        Whether a cut lies inside.
+    """
+
+    start_s: float
+    end_s: float
+    shot_index: int
+    crosses_cut: bool
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """A clip to be, with what is known of it.
+
+    Parameters
+    ----------
+    start_s, end_s, shot_index, crosses_cut
+        As in ``Candidate``.
+    silence_fraction : float
+        Share of the clip with digital silence.
+    stillness_fraction : float
+        Share of the clip in which the picture does not change.
+    """
+
+    start_s: float
+    end_s: float
+    shot_index: int
+    crosses_cut: bool
+    silence_fraction: float
+    stillness_fraction: float
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The clips of one video, in the order of time, and how they came about.
+
+    Parameters
+    ----------
+    clips : tuple of ClipPlan
+        What to cut; empty when ``rule`` says why.
+    n_shots : int
+        Shots found.
+    n_candidates : int
+        Candidates among which the clips were chosen.
+    rule : str
+        ``inside_shots``; ``across_cuts`` (no shot is long enough); ``whole_video``
+        (a little shorter than a clip); ``too_short``; ``silent_or_still`` (every
+        candidate is beyond the allowed share).
+    """
+
+    clips: tuple[ClipPlan, ...]
+    n_shots: int
+    n_candidates: int
+    rule: str

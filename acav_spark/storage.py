@@ -1,0 +1,131 @@
+"""Small files beside the tables: markers, manifests, reports.
+
+pyarrow's file systems reach local folders, S3, GCS and HDFS by one interface; big data
+goes through Spark.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pyarrow import fs
+
+from acav_spark.errors import TableError
+
+FORMAT_FILE = "_acav_warehouse.json"
+
+
+class Folder:
+    """A folder, local or in an object store.
+
+    Parameters
+    ----------
+    uri : str
+        Path or URI; ``s3a://`` counts as ``s3://``.
+    """
+
+    def __init__(self, uri: str) -> None:
+        if "://" in uri:
+            self._fs, path = fs.FileSystem.from_uri(uri.replace("s3a://", "s3://", 1))
+            self.path = path
+            self.is_local = isinstance(self._fs, fs.LocalFileSystem)
+            self.uri = uri.rstrip("/")
+        else:
+            self._fs = fs.LocalFileSystem()
+            self.path = str(Path(uri).absolute())
+            self.is_local = True
+            self.uri = self.path
+
+    def _at(self, name: str) -> str:
+        return str(PurePosixPath(self.path) / name)
+
+    def exists(self, name: str = ".") -> bool:
+        """Return whether a file or folder is there."""
+        info = self._fs.get_file_info(self._at(name))
+        return bool(info.type != fs.FileType.NotFound)
+
+    def list(self, name: str = ".") -> list[str]:
+        """Return the names in a folder, sorted; empty if it is missing."""
+        selector = fs.FileSelector(self._at(name), allow_not_found=True)
+        return sorted(info.base_name for info in self._fs.get_file_info(selector))
+
+    def read_text(self, name: str) -> str:
+        """Return a file's text (UTF-8)."""
+        with self._fs.open_input_stream(self._at(name)) as stream:
+            return bytes(stream.readall()).decode("utf-8")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file at once: other readers see the old text or the new one."""
+        target = self._at(name)
+        self._fs.create_dir(str(PurePosixPath(target).parent), recursive=True)
+        # An object store replaces an object at once; a file system by a rename.
+        part = f"{target}.part" if self.is_local else target
+        with self._fs.open_output_stream(part) as stream:
+            stream.write(text.encode("utf-8"))
+        if part != target:
+            self._fs.move(part, target)
+
+    def move(self, source: str, target: str) -> None:
+        """Rename a file or folder."""
+        self._fs.move(self._at(source), self._at(target))
+
+    def delete(self, name: str) -> None:
+        """Delete a file or folder, if it is there."""
+        info = self._fs.get_file_info(self._at(name))
+        if info.type == fs.FileType.Directory:
+            self._fs.delete_dir(self._at(name))
+        elif info.type == fs.FileType.File:
+            self._fs.delete_file(self._at(name))
+
+
+def prepare_storage(root: str, *, format_version: int, code_version: str) -> Folder:
+    """Make the warehouse's folder, or check that this version may use it.
+
+    Raises
+    ------
+    TableError
+        If the folder cannot be written, or a newer version wrote it.
+    """
+    try:
+        folder = Folder(root)
+        found: dict[str, Any] | None = None
+        if folder.exists(FORMAT_FILE):
+            found = json.loads(folder.read_text(FORMAT_FILE))
+        else:
+            marker = {"format_version": format_version, "code_version": code_version}
+            folder.write_text(FORMAT_FILE, json.dumps(marker))
+    except (OSError, ValueError) as error:
+        msg = (
+            f"storage.root: expected a folder that can be written, got {root!r} "
+            f"({error}). Choose another with --set storage.root=FOLDER."
+        )
+        raise TableError(msg) from error
+    if found is not None and int(found["format_version"]) > format_version:
+        msg = (
+            f"storage.root: {root!r} was written by acav_spark {found['code_version']} "
+            f"in format {found['format_version']}; this is {code_version}, which knows "
+            f"formats up to {format_version}. Install the newer version, or choose "
+            "another storage.root."
+        )
+        raise TableError(msg)
+    return folder
+
+
+def read_only_storage(root: str, *, format_version: int) -> Folder:
+    """Return the folder of an existing warehouse.
+
+    Raises
+    ------
+    TableError
+        If there is none, or a newer version wrote it.
+    """
+    folder = Folder(root)
+    if not folder.exists(FORMAT_FILE):
+        msg = (
+            f"storage.root: there is no warehouse in {root!r}. "
+            "Run 'acav run' first, or name another with --set storage.root=FOLDER."
+        )
+        raise TableError(msg)
+    return prepare_storage(root, format_version=format_version, code_version="")

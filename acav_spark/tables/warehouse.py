@@ -1,0 +1,202 @@
+"""The tables of one warehouse in Delta: the only place that writes them.
+
+Writes go by the table's key, so that writing the same rows twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from acav_spark.errors import TableError
+from acav_spark.tables.catalog import FORMAT_VERSION, TABLES, table_named
+
+if TYPE_CHECKING:
+    from delta.tables import DeltaTable
+    from pyspark.sql import DataFrame, SparkSession
+
+    from acav_spark.tables.schema import Table
+
+_logger = logging.getLogger(__name__)
+
+
+class Warehouse:
+    """Reads and writes the tables below one root.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Session with Delta.
+    root : str
+        Folder or object-store prefix.
+    """
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        self.spark = spark
+        self.root = root.rstrip("/")
+        self._known: set[str] = set()
+
+    def path(self, name: str) -> str:
+        """Return where a table is."""
+        return f"{self.root}/{table_named(name).name}"
+
+    def exists(self, name: str) -> bool:
+        """Return whether a table was ever written."""
+        from delta.tables import DeltaTable
+
+        if name not in self._known and DeltaTable.isDeltaTable(
+            self.spark, self.path(name)
+        ):
+            self._known.add(name)
+        return name in self._known
+
+    def read(self, name: str) -> DataFrame:
+        """Return a table as it is now; without rows when it was never written."""
+        if self.exists(name):
+            return self.spark.read.format("delta").load(self.path(name))
+        return self.spark.createDataFrame([], table_named(name).ddl)
+
+    def version(self, name: str) -> int:
+        """Return the Delta version of a table; -1 when it was never written."""
+        if not self.exists(name):
+            return -1
+        row = self._delta(name).history(1).select("version").first()
+        return int(row["version"]) if row is not None else -1
+
+    def insert(self, name: str, rows: DataFrame) -> None:
+        """Add the rows whose key is not there yet; one atomic commit."""
+        self._merge(name, rows, update=False)
+
+    def upsert(self, name: str, rows: DataFrame) -> None:
+        """Add rows, and overwrite those of the same key; one atomic commit."""
+        self._merge(name, rows, update=True)
+
+    def append(self, name: str, rows: DataFrame) -> None:
+        """Add rows whose keys the caller knows to be new; one atomic commit."""
+        self._ensure(name)
+        started = time.monotonic()
+        _conformed(name, rows).write.format("delta").mode("append").save(
+            self.path(name)
+        )
+        self._log(name, "append", started)
+
+    def replace(self, name: str, rows: DataFrame, where: str) -> None:
+        """Put rows in the place of all that satisfy a condition; one atomic commit."""
+        self._ensure(name)
+        started = time.monotonic()
+        _conformed(name, rows).write.format("delta").mode(
+            "overwrite"
+        ).option("replaceWhere", where).save(self.path(name))
+        self._log(name, "replace", started)
+
+    def delete(self, name: str, where: str) -> None:
+        """Delete the rows that satisfy a condition."""
+        if self.exists(name):
+            self._delta(name).delete(where)
+            _logger.debug("deleted rows table=%s where=%s", name, where)
+
+    def delete_keys(self, name: str, keys: DataFrame) -> None:
+        """Delete the rows whose key, or part of it, is among ``keys``."""
+        if self.exists(name):
+            condition = " AND ".join(f"t.{c} = s.{c}" for c in keys.columns)
+            self._delta(name).alias("t").merge(
+                keys.distinct().alias("s"), condition
+            ).whenMatchedDelete().execute()
+
+    def update(self, name: str, rows: DataFrame, columns: list[str]) -> None:
+        """Overwrite some columns of rows that are there, by the table's key."""
+        condition = " AND ".join(f"t.{c} = s.{c}" for c in table_named(name).key)
+        self._delta(name).alias("t").merge(
+            rows.alias("s"), condition
+        ).whenMatchedUpdate(set={c: f"s.{c}" for c in columns}).execute()
+
+    def register_views(self) -> list[str]:
+        """Make every table, and the views for people, known to SQL by its name."""
+        from acav_spark.tables.views import create_views
+
+        for table in TABLES:
+            self.read(table.name).createOrReplaceTempView(table.name)
+        return create_views(self.spark, self.read("codebooks"))
+
+    def _merge(self, name: str, rows: DataFrame, *, update: bool) -> None:
+        table = table_named(name)
+        self._ensure(name)
+        started = time.monotonic()
+        rows = _conformed(name, rows)
+        condition = " AND ".join(f"t.{c} = s.{c}" for c in table.key)
+        merge = self._delta(name).alias("t").merge(rows.alias("s"), condition)
+        if table.evolves:
+            merge = merge.withSchemaEvolution()
+        if update:
+            merge = merge.whenMatchedUpdateAll()
+        merge.whenNotMatchedInsertAll().execute()
+        self._log(name, "upsert" if update else "insert", started)
+
+    def _delta(self, name: str) -> DeltaTable:
+        from delta.tables import DeltaTable
+
+        return DeltaTable.forPath(self.spark, self.path(name))
+
+    def _ensure(self, name: str) -> None:
+        """Create a table with its columns, constraints and comments, if missing."""
+        if self.exists(name):
+            return
+        from delta.tables import DeltaTable
+
+        table = table_named(name)
+        builder = (
+            DeltaTable.createIfNotExists(self.spark)
+            .location(self.path(name))
+            .comment(table.comment)
+            .property("acav.format_version", str(FORMAT_VERSION))
+            .property("acav.key", ",".join(table.key))
+        )
+        for constraint, condition in table.constraints.items():
+            builder = builder.property(f"delta.constraints.{constraint}", condition)
+        for column in table.columns:
+            builder = builder.addColumn(
+                column.name,
+                column.type,
+                nullable=column.nullable,
+                comment=column.comment,
+            )
+        if table.partition_by:
+            builder = builder.partitionedBy(*table.partition_by)
+        builder.execute()
+        self._known.add(name)
+
+    def _log(self, name: str, how: str, started: float) -> None:
+        _logger.debug(
+            "wrote table=%s how=%s seconds=%.2f", name, how, time.monotonic() - started
+        )
+
+
+def _conformed(name: str, rows: DataFrame) -> DataFrame:
+    """Return rows with the table's columns in its order; those left out are empty.
+
+    Raises
+    ------
+    TableError
+        If a column is missing, or one is there that the table does not have.
+    """
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
+
+    table: Table = table_named(name)
+    missing = [
+        c.name for c in table.columns if not c.nullable and c.name not in rows.columns
+    ]
+    extra = [c for c in rows.columns if c not in table.column_names]
+    if missing or (extra and not table.evolves):
+        msg = (
+            f"{name}: expected columns {table.column_names}, got {rows.columns}: "
+            f"missing {missing}, unknown {extra}."
+        )
+        raise TableError(msg)
+    known = [
+        F.col(c.name).cast(c.type).alias(c.name)
+        if c.name in rows.columns
+        else F.lit(None).cast(c.type).alias(c.name)
+        for c in table.columns
+    ]
+    return rows.select(*known, *extra)

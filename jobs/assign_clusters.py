@@ -1,0 +1,10 @@
+"""Run the stage ``assign_clusters`` under spark-submit; arguments as of ``acav assign_clusters``."""
+
+from __future__ import annotations
+
+import sys
+
+from acav_spark.cli import main
+
+if __name__ == "__main__":
+    main(["assign_clusters", *sys.argv[1:]])

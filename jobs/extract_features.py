@@ -1,0 +1,10 @@
+"""Run the stage ``extract_features`` under spark-submit; arguments as of ``acav extract_features``."""
+
+from __future__ import annotations
+
+import sys
+
+from acav_spark.cli import main
+
+if __name__ == "__main__":
+    main(["extract_features", *sys.argv[1:]])

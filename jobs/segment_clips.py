@@ -1,0 +1,10 @@
+"""Run the stage ``segment_clips`` under spark-submit; arguments as of ``acav segment_clips``."""
+
+from __future__ import annotations
+
+import sys
+
+from acav_spark.cli import main
+
+if __name__ == "__main__":
+    main(["segment_clips", *sys.argv[1:]])

@@ -1,0 +1,10 @@
+"""Run the stage ``select_clips`` under spark-submit; arguments as of ``acav select_clips``."""
+
+from __future__ import annotations
+
+import sys
+
+from acav_spark.cli import main
+
+if __name__ == "__main__":
+    main(["select_clips", *sys.argv[1:]])

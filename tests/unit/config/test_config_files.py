@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from acav_spark.config import load_config, options_markdown
+from acav_spark.config.models import VIDEO_FIELDS, Config
+from acav_spark.ingest.metadata import FIELDS
+from acav_spark.ingest.words import KeywordMatcher
+
+CONF = Path(__file__).parents[3] / "conf"
+
+
+def conf(name: str) -> Config:
+    return load_config(CONF / name).config
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda p: p.name)
+def test_every_file_in_conf_loads(path: Path) -> None:
+    config = load_config(path).config
+    KeywordMatcher(config.ingest.excluded_keywords)
+
+
+def test_paper_yaml_holds_the_values_of_the_paper() -> None:
+    config = conf("paper.yaml")
+    ingest, segmentation = config.ingest, config.segmentation
+    assert (ingest.min_duration_s, ingest.max_duration_s) == (30, 600)
+    assert {"Gaming", "Music"} <= set(ingest.excluded_categories)
+    assert (segmentation.clip_duration_s, segmentation.max_clips_per_video) == (10, 3)
+    assert [e.name for e in config.features.extractors] == ["slowfast_r50", "vggish"]
+    clustering = config.clustering
+    assert clustering.n_clusters == 500
+    assert clustering.n_epochs == 100
+    assert clustering.minibatch_size == 100_000
+    assert clustering.learning_rate == 0.01
+    selection = config.selection
+    assert selection.method == "batch_greedy"
+    assert (selection.batch_size, selection.per_batch) == (10_000, 500)
+    assert selection.pairing == "combination"
+    assert selection.size == 100_000_000
+
+
+def test_local_yaml_takes_nearly_every_video() -> None:
+    config = conf("local.yaml")
+    assert config.ingest.min_duration_s == 5
+    assert config.ingest.max_duration_s >= 36_000
+    assert config.ingest.excluded_keywords == config.ingest.excluded_categories == []
+    assert config.clustering.n_clusters == "auto"
+    assert config.clustering.preprocess == "standardise"
+    assert config.selection.size == "50%"
+
+
+def test_demo_yaml_reads_the_corpus_where_it_is_written() -> None:
+    config = conf("demo.yaml")
+    assert config.input.uri == "demo/corpus/videos"
+    assert config.storage.root == "demo/warehouse"
+    assert config.report.labels_uri == "demo/corpus/labels.csv"
+    assert config.ingest.min_duration_s <= config.segmentation.clip_duration_s
+    assert config.selection.pairing == "combination"
+
+
+def test_columns_may_be_named_for_every_field_of_a_video() -> None:
+    assert VIDEO_FIELDS == FIELDS
+
+
+def test_the_reference_has_a_row_for_every_option() -> None:
+    page = options_markdown()
+    assert (
+        "| `clustering.learning_rate` | a number in (0, 1] | `0.01` | Rate of" in page
+    )
+    assert (
+        "| `features.extractors[].name` | text that is not empty | required |" in page
+    )
+    for section in Config.model_fields:
+        assert f"\n## {section}\n" in page
+    rows = [line for line in page.split("\n") if line.startswith("| `")]
+    assert all(line.count("|") == 5 for line in rows)
