@@ -20,13 +20,16 @@ from acav_spark.cli_support import (
     opened_for_reading,
     set_up_logging,
 )
-from acav_spark.config import describe_options, load_config, to_yaml
+from acav_spark.config import describe_options, to_yaml
 from acav_spark.errors import AcavError, ConfigError
 from acav_spark.pipeline import STAGES, run_stages, stages_named
 from acav_spark.runs import StageResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from acav_spark.context import StageContext
+    from acav_spark.pipeline import Stage
 
 _CURATE = "Curate"
 _STAGES = "Single stages (also jobs/STAGE.py under spark-submit)"
@@ -45,7 +48,7 @@ app = typer.Typer(
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="Configuration file.", envvar="ACAV_CONFIG"),
+    typer.Option("--config", "-c", help="Configuration file, or the name of one of the package's own: demo, local, paper.", envvar="ACAV_CONFIG"),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -131,13 +134,17 @@ def run(
 def _run(options: Options, names: Sequence[str]) -> None:
     chosen = stages_named(names)
     with opened(options) as context:
-        results = run_stages(context, chosen, _tell)
-        if all(result.is_unchanged for result in results):
-            CONSOLE.print("Everything is up to date: nothing was computed.")
-        from acav_spark.report.job import gather_counts
-        from acav_spark.report.text import funnel_table
+        _run_all(context, chosen)
 
-        CONSOLE.print(funnel_table(*gather_counts(context)))
+
+def _run_all(context: StageContext, stages: Sequence[Stage]) -> None:
+    results = run_stages(context, stages, _tell)
+    if all(result.is_unchanged for result in results):
+        CONSOLE.print("Everything is up to date: nothing was computed.")
+    from acav_spark.report.job import gather_counts
+    from acav_spark.report.text import funnel_table
+
+    CONSOLE.print(funnel_table(*gather_counts(context)))
 
 
 def _tell(result: StageResult) -> None:
@@ -284,7 +291,7 @@ def doctor(
     set_up_logging(verbose=verbose, quiet=not verbose)
     from acav_spark.doctor import checks, checks_table
 
-    found = checks(load_config(config, overrides or []).config)
+    found = checks(Options(config, overrides).load())
     STDOUT.print(checks_table(found))
     if any(check.is_broken for check in found):
         raise typer.Exit(1)
@@ -300,7 +307,7 @@ def show_config(
 ) -> None:
     """Print the resolved configuration, or every option with its default."""
     if not options:
-        typer.echo(to_yaml(load_config(config, overrides or []).config), nl=False)
+        typer.echo(to_yaml(Options(config, overrides).load()), nl=False)
         return
     table = Table("option", "default", "allowed", "meaning", box=None)
     for option in describe_options():
@@ -327,3 +334,32 @@ def make_corpus(
 
         write_corpus(folder, n_videos=n_videos, seed=seed, progress=progress)
     CONSOLE.print(f"{n_videos} videos in {folder / 'videos'}")
+
+
+@app.command(rich_help_panel=_CURATE)
+def demo(
+    folder: Annotated[
+        Path, typer.Option(help="Where corpus, tables and report go.")
+    ] = Path("demo"),
+    n_videos: Annotated[int, typer.Option(min=10, help="Videos to make.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the corpus.")] = 0,
+    overrides: Overrides = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a small corpus, curate it, and write a report."""
+    make_corpus(folder / "corpus", n_videos, seed)
+    places = [
+        f"input.uri={json.dumps(str(folder / 'corpus' / 'videos'))}",
+        f"storage.root={json.dumps(str(folder / 'warehouse'))}",
+        f"report.labels_uri={json.dumps(str(folder / 'corpus' / 'labels.csv'))}",
+    ]
+    options = Options(
+        Path("demo"), [*places, *(overrides or [])], verbose=verbose, quiet=quiet
+    )
+    with opened(options) as context:
+        _run_all(context, stages_named([]))
+        from acav_spark.report.job import write_report
+
+        CONSOLE.print("Writing the report ...")
+        typer.echo(f"Report: {write_report(context)}")

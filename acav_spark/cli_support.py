@@ -7,6 +7,7 @@ import sys
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
@@ -18,8 +19,6 @@ from acav_spark.progress import BarReporter, SilentReporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
     from acav_spark.config import Config
     from acav_spark.context import StageContext
 
@@ -29,6 +28,7 @@ CONSOLE = Console(stderr=True, highlight=False)
 STDOUT = Console(highlight=False)
 """What a command prints."""
 
+_CONF = Path(__file__).with_name("conf")
 _CHOICES = ("error", "keep", "recompute")
 
 
@@ -57,7 +57,19 @@ class Options:
                 msg = f"--on-change: expected one of {_CHOICES}, got {self.on_change!r}."
                 raise ConfigError(msg)
             overrides.append(f"execution.on_change={self.on_change}")
-        return load_config(self.config, overrides).config
+        return load_config(config_path(self.config), overrides).config
+
+
+def config_path(given: Path | None) -> Path | None:
+    """Return a file as it was given, or one of the package's own by its bare name."""
+    if given is None or given.suffix or given.exists() or len(given.parts) > 1:
+        return given
+    own = _CONF / f"{given.name}.yaml"
+    if own.exists():
+        return own
+    known = ", ".join(sorted(path.stem for path in _CONF.glob("*.yaml")))
+    msg = f"--config: expected a file, or one of {known}; got {str(given)!r}."
+    raise ConfigError(msg)
 
 
 def set_up_logging(*, verbose: bool = False, quiet: bool = False) -> None:

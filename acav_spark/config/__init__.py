@@ -5,7 +5,7 @@ from __future__ import annotations
 from acav_spark.config.loader import LoadedConfig, load_config
 from acav_spark.config.models import Config
 from acav_spark.config.options import Option, describe_options, options_markdown
-from acav_spark.config.render import config_hash, diff, section_hash, to_yaml
+from acav_spark.config.render import config_hash, diff, redacted, section_hash, to_yaml
 
 __all__ = [
     "Config",
@@ -16,6 +16,7 @@ __all__ = [
     "diff",
     "load_config",
     "options_markdown",
+    "redacted",
     "section_hash",
     "to_yaml",
 ]

@@ -291,7 +291,7 @@ def _read_text(path: Path) -> str:
         )
         raise ConfigError(msg)
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         byte = f"0x{content[error.start]:02x}"

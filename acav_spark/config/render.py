@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from typing import TYPE_CHECKING
 
 import yaml
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 _HASH_DIGITS = 16
 _MAX_SHOWN = 200
 _NOT_SET = "(not set)"
+# What Spark's own spark.redaction.regex hides, and object-store keys.
+_SECRET = re.compile(r"secret|password|token|access[.]?key|account[.]?key", re.I)
+_REDACTED = "*********(redacted)"
 
 
 def to_yaml(config: Config) -> str:
@@ -31,6 +35,15 @@ def to_yaml(config: Config) -> str:
         allow_unicode=True,
         default_flow_style=False,
     )
+
+
+def redacted(config: Config) -> Config:
+    """Return a configuration fit to be stored and shown: without Spark's secrets."""
+    spark = {
+        key: _REDACTED if _SECRET.search(key) else value
+        for key, value in config.spark.items()
+    }
+    return config.model_copy(update={"spark": spark})
 
 
 class _Dumper(yaml.SafeDumper):

@@ -88,12 +88,12 @@ def background(rng: np.random.Generator, canvas: Canvas, *, hue: float) -> Image
 def distractors(rng: np.random.Generator, canvas: Canvas) -> Painter:
     """Return a painter of up to three small things that cross the picture."""
     height, width = canvas.height, canvas.width
-    n_things = int(rng.choice(4, p=[0.35, 0.3, 0.2, 0.15]))
+    n_things = int(rng.choice(4, p=[0.45, 0.3, 0.15, 0.1]))
     things = [
         (
             rng.uniform(0, 1, 2) * (width, height),
             rng.normal(0, 0.12, 2) * width,
-            int(rng.uniform(0.015, 0.045) * width) + 1,
+            int(rng.uniform(0.012, 0.035) * width) + 1,
             canvas.colour(rng.uniform(), rng.uniform(0, 0.9), contrast=rng.uniform(-60, 60)),
         )
         for _ in range(n_things)
@@ -118,11 +118,11 @@ def camera(
     """
     exposure = canvas.luma / max(float((first @ _LUMA_WEIGHTS).mean()), 1.0)
     height, width = canvas.height, canvas.width
-    shake = 0.0 if rng.uniform() < 0.5 else float(rng.uniform(0.3, 1.6))
+    shake = 0.0 if rng.uniform() < 0.6 else float(rng.uniform(0.3, 1.2))
     shake_hz = rng.uniform(0.3, 1.5, 2)
     shake_phase = rng.uniform(0, 2 * np.pi, 2)
     drift, drift_hz = float(rng.uniform(0, 0.06)), float(rng.uniform(0.05, 0.3))
-    sigma = float(rng.uniform(1, 6))
+    sigma = float(rng.uniform(0.5, 4))
     noise = rng.normal(0, sigma, (_N_NOISE_FRAMES, height, width, 1))
     noise_frames = np.repeat(noise, 3, axis=3).astype(np.int16)
 

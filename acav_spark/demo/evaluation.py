@@ -28,7 +28,8 @@ class SeedResult:
     random : float
         Of a random selection of the same size.
     best_single_layer : float
-        By the best of all pairs of one layer of one modality and one of another.
+        By one layer of one modality and one of another: the pair that is best on the
+        average of the seeds.
     best_single_pair : str
         Names of that pair's views.
     """
@@ -110,31 +111,23 @@ def five_seeds(
     names = list(vectors_by_view)
     kinds = [modalities[name] for name in names]
     layers = [kinds[:number].count(kind) for number, kind in enumerate(kinds)]
-    views = [(kind, layer, kind) for kind, layer in zip(kinds, layers, strict=True)]
-    n_clips = len(is_corresponding)
-    results = []
-    for seed in seeds:
-        assignments = np.stack(
-            [
-                SGDKMeans(
-                    n_clusters,
-                    learning_rate=learning_rate,
-                    n_epochs=n_epochs,
-                    preprocess=preprocess,
-                    seed=seed,
-                )
-                .fit(vectors)
-                .labels_
-                for vectors in vectors_by_view.values()
-            ],
-            axis=1,
+    views = list(zip(kinds, layers, kinds, strict=True))
+    singles = bipartite(kinds)
+    choices = [pairs_for(pairing, views), *([pair] for pair in singles)]
+    shares = np.zeros((len(seeds), len(choices)))
+    drawn = np.zeros(len(seeds))
+    for row, seed in enumerate(seeds):
+        assignments = _assignments(
+            vectors_by_view.values(),
+            SGDKMeans(
+                n_clusters,
+                learning_rate=learning_rate,
+                n_epochs=n_epochs,
+                preprocess=preprocess,
+                seed=seed,
+            ),
         )
-
-        def share(
-            pairs: Sequence[tuple[int, int]],
-            assignments: NDArray[np.int32] = assignments,
-            seed: int = seed,
-        ) -> float:
+        for column, pairs in enumerate(choices):
             selection = batch_greedy(
                 assignments,
                 n_select,
@@ -144,18 +137,25 @@ def five_seeds(
                 per_batch=per_batch,
                 seed=seed,
             )
-            return float(is_corresponding[selection.indices].mean())
-
-        single = {pair: share([pair]) for pair in bipartite(kinds)}
-        best = max(single, key=lambda pair: single[pair])
-        drawn = random_selection(n_clips, n_select, seed=seed)
-        results.append(
-            SeedResult(
-                seed=seed,
-                selected=share(pairs_for(pairing, views)),
-                random=float(is_corresponding[drawn].mean()),
-                best_single_layer=single[best],
-                best_single_pair=f"{names[best[0]]} and {names[best[1]]}",
-            )
+            shares[row, column] = is_corresponding[selection.indices].mean()
+        chosen = random_selection(len(is_corresponding), n_select, seed=seed)
+        drawn[row] = is_corresponding[chosen].mean()
+    best = int(shares[:, 1:].mean(axis=0).argmax())
+    best_name = " and ".join(names[view] for view in singles[best])
+    return [
+        SeedResult(
+            seed=seed,
+            selected=float(shares[row, 0]),
+            random=float(drawn[row]),
+            best_single_layer=float(shares[row, 1 + best]),
+            best_single_pair=best_name,
         )
-    return results
+        for row, seed in enumerate(seeds)
+    ]
+
+
+def _assignments(
+    vectors: Iterable[NDArray[np.float32]], estimator: SGDKMeans
+) -> NDArray[np.int32]:
+    """Return the clusters of all clips in all views, each view fitted anew."""
+    return np.stack([estimator.fit(view).labels_ for view in vectors], axis=1)

@@ -15,8 +15,8 @@ def train(rng: np.random.Generator, canvas: Canvas) -> Painter:
     bottom = top + int(rng.uniform(0.22, 0.34) * height)
     window = rng.uniform(0.18, 0.3) * width
     speed = canvas.rate_hz * window * rng.choice([-1.0, 1.0]) * rng.uniform(1.0, 2.0)
-    body = canvas.colour(rng.uniform(), rng.uniform(0.2, 0.8), contrast=45)
-    glass = canvas.colour(rng.uniform(), rng.uniform(0, 0.3), contrast=-20)
+    body = canvas.colour(rng.normal(0.97, 0.06), rng.uniform(0.4, 0.9), contrast=45)
+    glass = canvas.colour(rng.uniform(), rng.uniform(0, 0.3), contrast=-25)
 
     def paint(image: Image, time_s: float) -> None:
         cv2.rectangle(image, (0, top), (width, bottom), body, -1)
@@ -61,7 +61,7 @@ def wheel(rng: np.random.Generator, canvas: Canvas) -> Painter:
     radius = int(rng.uniform(0.24, 0.4) * height)
     n_spokes = int(rng.integers(3, 7))
     sense = float(rng.choice([-1.0, 1.0]))
-    colour = canvas.colour(rng.uniform(), rng.uniform(0, 0.7), contrast=65)
+    colour = canvas.colour(rng.normal(0.3, 0.06), rng.uniform(0.2, 0.7), contrast=65)
 
     def paint(image: Image, time_s: float) -> None:
         turn = 2 * np.pi * sense * (canvas.rate_hz * time_s + canvas.phase)
@@ -103,7 +103,7 @@ def saw(rng: np.random.Generator, canvas: Canvas) -> Painter:
     level, stroke = rng.uniform(0.4, 0.65) * height, rng.uniform(0.1, 0.18) * width
     middle, half = rng.uniform(0.4, 0.6) * width, rng.uniform(0.25, 0.33) * width
     deep = rng.uniform(0.07, 0.13) * height
-    steel = canvas.colour(rng.uniform(), rng.uniform(0, 0.3), contrast=70)
+    steel = canvas.colour(rng.normal(0.6, 0.05), rng.uniform(0, 0.25), contrast=70)
     wood = canvas.colour(rng.normal(0.08, 0.04), rng.uniform(0.3, 0.8), contrast=30)
     teeth = np.arange(-half, half, width / 20)
 

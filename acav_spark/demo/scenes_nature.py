@@ -102,7 +102,7 @@ def bird(rng: np.random.Generator, canvas: Canvas) -> Painter:
     span = rng.uniform(0.05, 0.11) * width
     flap = canvas.rate_hz * rng.uniform(0.9, 1.1, n_birds)
     offset = rng.uniform(0, 1, n_birds)
-    colour = canvas.colour(rng.uniform(), rng.uniform(0, 0.6), contrast=75)
+    colour = canvas.colour(rng.normal(0.8, 0.06), rng.uniform(0.2, 0.7), contrast=75)
 
     def paint(image: Image, time_s: float) -> None:
         lift = np.sin(2 * np.pi * (flap * time_s + offset)) * 0.8 * span

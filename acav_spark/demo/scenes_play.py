@@ -15,7 +15,7 @@ def ball(rng: np.random.Generator, canvas: Canvas) -> Painter:
     ground = rng.uniform(0.75, 0.9) * height
     bounce = rng.uniform(0.3, 0.55) * height
     middle, sway = rng.uniform(0.3, 0.7) * width, rng.uniform(0, 0.2) * width
-    colour = canvas.colour(rng.uniform(), rng.uniform(0.3, 0.9), contrast=70)
+    colour = canvas.colour(rng.normal(0.97, 0.07), rng.uniform(0.5, 0.95), contrast=70)
     shade = canvas.colour(0, 0, contrast=-18)
 
     def paint(image: Image, time_s: float) -> None:
@@ -63,7 +63,7 @@ def fireworks(rng: np.random.Generator, canvas: Canvas) -> Painter:
     angle = rng.uniform(0, 2 * np.pi, n_sparks)
     reach = rng.uniform(0.2, 0.4) * height * rng.uniform(0.5, 1.0, n_sparks)
     places = rng.uniform(0.25, 0.75, (64, 2)) * (width, 0.7 * height)
-    hues = rng.uniform(0, 1, 64)
+    hues = rng.normal(rng.uniform(), 0.12, 64)
     saturation = rng.uniform(0.2, 0.9)
 
     def paint(image: Image, time_s: float) -> None:
@@ -88,8 +88,8 @@ def music(rng: np.random.Generator, canvas: Canvas) -> Painter:
     left, right = rng.uniform(0.08, 0.2) * width, rng.uniform(0.8, 0.92) * width
     base, tall = rng.uniform(0.75, 0.92) * height, rng.uniform(0.35, 0.6) * height
     heights = rng.uniform(0.15, 1.0, (64, n_bars))
-    hue = rng.uniform()
-    spread = rng.uniform(0.0, 0.5)
+    hue = rng.normal(0.75, 0.06)
+    spread = rng.uniform(0.0, 0.25)
     colours = [
         canvas.colour(hue + spread * bar / n_bars, rng.uniform(0.3, 0.9), contrast=60)
         for bar in range(n_bars)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import av
 import av.error
+from av.codec.context import Flags
 
 from acav_spark.errors import MediaError
 from acav_spark.media import codes
@@ -110,23 +111,12 @@ def open_media(
     name = os.fspath(path)
     with open_regular_file(path) as file:
         try:
-            with av.open(
-                file,
-                mode="r",
-                buffer_size=_READ_BYTES,
-                metadata_errors="replace",
-                container_options={
-                    "format_whitelist": ALLOWED_FORMATS,
-                    "protocol_whitelist": "none",
-                },
-            ) as container:
+            with _opened(file, name) as container:
                 _refuse_pictures(container, name)
                 yield container
         except MemoryError as error:
             message = f"{name!r} wants more memory than allowed"
             raise MediaError(codes.MEMORY_LIMIT, message, is_permanent=False) from error
-        except av.error.InvalidDataError as error:
-            raise _invalid(file, name) from error
         except av.error.FFmpegError as error:
             message = f"{name!r} cannot be read as media: {error}"
             raise MediaError(codes.INVALID_MEDIA, message) from error
@@ -164,14 +154,21 @@ def prepare_decoder(stream: VideoStream | AudioStream, *, max_pixels: int) -> No
     stream.codec_context.thread_count = 1
     if isinstance(stream, av.VideoStream):
         context = stream.codec_context
-        width, height = context.width or 0, context.height or 0
-        if width * height > max_pixels:
-            message = (
-                f"frames of {width} x {height} pixels; at most {max_pixels} are allowed"
-            )
-            raise MediaError(codes.TOO_MANY_PIXELS, message)
-        # Later frames may be larger than the header says.
-        context.options = {"max_pixels": str(max_pixels)}
+        require_pixels(context.width or 0, context.height or 0, max_pixels)
+        # Later frames may be larger than the header says. Decoders count borders of
+        # their own, so the exact limit is for the frames that come out.
+        context.options = {"max_pixels": str(2 * max_pixels + 2**18)}
+        # Crop exactly as ffmpeg does, not only to where memory is aligned.
+        context.flags |= Flags.unaligned
+
+
+def require_pixels(width: int, height: int, max_pixels: int) -> None:
+    """Raise ``too_many_pixels`` for frames larger than allowed."""
+    if width * height > max_pixels:
+        message = (
+            f"frames of {width} x {height} pixels; at most {max_pixels} are allowed"
+        )
+        raise MediaError(codes.TOO_MANY_PIXELS, message)
 
 
 def zero_time_s(container: InputContainer) -> float:
@@ -203,6 +200,25 @@ def _refuse_pictures(container: InputContainer, name: str) -> None:
     if brand in ("avif", "avis", "heic", "heix", "mif1", "msf1"):
         message = f"{name!r} is a picture ({brand})"
         raise MediaError(codes.NOT_A_VIDEO, message)
+
+
+def _opened(file: io.FileIO, name: str) -> InputContainer:
+    try:
+        return av.open(
+            file,
+            mode="r",
+            buffer_size=_READ_BYTES,
+            metadata_errors="replace",
+            container_options={
+                "format_whitelist": ALLOWED_FORMATS,
+                "protocol_whitelist": "none",
+            },
+        )
+    except av.error.FFmpegError as error:
+        # Also what the list of formats refuses, which is an "invalid argument".
+        if isinstance(error, MemoryError):
+            raise
+        raise _invalid(file, name) from error
 
 
 def _invalid(file: io.FileIO, name: str) -> MediaError:

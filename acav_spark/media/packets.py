@@ -13,6 +13,7 @@ from acav_spark.media import codes
 from acav_spark.media.container import (
     moving_pictures,
     prepare_decoder,
+    require_pixels,
     seconds,
     sounds,
     zero_time_s,
@@ -70,6 +71,7 @@ class FrameReader:
         self.audio: AudioStream | None = audios[0] if with_audio and audios else None
         self.n_bad_packets = 0
         self._container = container
+        self._max_pixels = max_pixels
         self._streams = [s for s in (self.video, self.audio) if s is not None]
         self._zero_s = zero_time_s(container)
         self._next_s = {stream.index: 0.0 for stream in self._streams}
@@ -94,6 +96,8 @@ class FrameReader:
                 self.n_bad_packets += 1
                 continue
             for frame in frames:
+                if isinstance(frame, av.VideoFrame):
+                    require_pixels(frame.width, frame.height, self._max_pixels)
                 if isinstance(frame, av.VideoFrame | av.AudioFrame):
                     yield self._time_s(packet.stream.index, frame), frame
 
@@ -120,20 +124,32 @@ def frame_duration_s(frame: av.VideoFrame | av.AudioFrame) -> float:
     return seconds(frame.duration, frame.time_base) or 0.0
 
 
+def checked_rate_hz(frame: av.AudioFrame) -> int:
+    """Return a frame's sample rate.
+
+    Raises
+    ------
+    MediaError
+        ``invalid_media`` for one that is not possible.
+    """
+    if not 0 < frame.sample_rate <= _MAX_SAMPLE_RATE_HZ:
+        message = f"a sample rate of {frame.sample_rate} Hz is not possible"
+        raise MediaError(codes.INVALID_MEDIA, message)
+    return frame.sample_rate
+
+
 def mono_samples(frame: av.AudioFrame) -> NDArray[np.float32]:
     """Return the mean of a frame's channels as finite float32 samples.
 
     Raises
     ------
     MediaError
-        ``invalid_media`` for an impossible sample rate or an unknown sample format.
+        ``invalid_media`` for an unknown sample format.
     """
     name = frame.format.name
     kind = name.removesuffix("p")
-    if kind not in ("flt", "dbl", *_INTEGER_SCALES) or not (
-        0 < frame.sample_rate <= _MAX_SAMPLE_RATE_HZ
-    ):
-        message = f"sound of format {name} at {frame.sample_rate} Hz cannot be read"
+    if kind not in ("flt", "dbl", *_INTEGER_SCALES):
+        message = f"sound of format {name} cannot be read"
         raise MediaError(codes.INVALID_MEDIA, message)
     n_channels = max(frame.layout.nb_channels, 1)
     values = frame.to_ndarray()

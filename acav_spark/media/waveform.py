@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
-from acav_spark.media.packets import mono_samples
+from acav_spark.media.packets import checked_rate_hz, mono_samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Kept on both sides of the clip for the resampler; whole at all common rates.
 _MARGIN_S = 0.2
-# Time stamps are rounded (to a millisecond in WebM): smaller steps between frames are
-# rounding, larger ones are gaps that stay in their place.
+# Time stamps of sound are rounded (to a millisecond in WebM) and, with codecs of
+# changing window lengths, off by some 20 ms now and then: smaller steps than this are
+# no gaps. Larger ones are, and stay in their place.
 _JITTER_S = 0.03
 
 
 class ClipWaveform:
     """Collects the mono samples of [start_s, end_s) at the file's own rate.
+
+    Frames without a gap between them form a run. A run is placed by the median of its
+    frames' time stamps, so that a single wrong one does not shift the sound.
 
     Parameters
     ----------
@@ -30,50 +34,82 @@ class ClipWaveform:
     """
 
     def __init__(self, start_s: float, end_s: float) -> None:
+        self._start_s = start_s
         self._duration_s = end_s - start_s
-        self._origin_s = start_s - _MARGIN_S
+        self._first_s = start_s - _MARGIN_S
+        self._last_s = end_s + _MARGIN_S
         self._rate_hz = 0
-        self._samples = np.empty(0, dtype=np.float32)
-        self._next = 0
+        self._runs: list[_Run] = []
+        self.begins_in_time = False
         self.is_done = False
-
-    @property
-    def begins_in_time(self) -> bool:
-        """Whether the first sound offered lies at or before the clip's start."""
-        return self._begins_in_time
-
-    _begins_in_time = False
 
     def offer(self, time_s: float, frame: av.AudioFrame) -> None:
         """Put the next frame of the stream into its place."""
+        if self._rate_hz == 0:
+            self._rate_hz = checked_rate_hz(frame)
+            # Otherwise a seek may have gone too far.
+            self.begins_in_time = time_s <= self._start_s
+        length_s = frame.samples / checked_rate_hz(frame)
+        if time_s + length_s < self._first_s - _JITTER_S:
+            return
+        if time_s > self._last_s + _JITTER_S:
+            self.is_done = True
+            return
         mono = mono_samples(frame)
-        is_first = self._rate_hz == 0
-        if is_first:
-            self._rate_hz = frame.sample_rate
-            n_samples = round((self._duration_s + 2 * _MARGIN_S) * self._rate_hz)
-            self._samples = np.zeros(n_samples, dtype=np.float32)
-            self._begins_in_time = time_s <= self._origin_s + _MARGIN_S
-        elif frame.sample_rate != self._rate_hz:
+        if frame.sample_rate != self._rate_hz:
             mono = resampled(mono, frame.sample_rate, self._rate_hz)
-        place = round((time_s - self._origin_s) * self._rate_hz)
-        if not is_first and abs(place - self._next) <= _JITTER_S * self._rate_hz:
-            place = self._next
-        self._next = place + len(mono)
-        first, last = max(place, 0), min(self._next, len(self._samples))
-        if first < last:
-            self._samples[first:last] = mono[first - place : last - place]
-        self.is_done = self._next >= len(self._samples)
+        if not self._runs or not self._runs[-1].takes(time_s):
+            self._runs.append(_Run(self._rate_hz))
+        self._runs[-1].add(time_s, mono)
 
     def at_rate(self, rate_hz: int) -> NDArray[np.float32]:
         """Return round(duration * rate) samples in [-1, 1]; zeros where is no sound."""
         n_samples = round(self._duration_s * rate_hz)
         waveform = np.zeros(n_samples, dtype=np.float32)
-        if self._rate_hz:
+        if self._runs:
             first = round(_MARGIN_S * rate_hz)
-            part = resampled(self._samples, self._rate_hz, rate_hz)
+            part = resampled(self._placed(), self._rate_hz, rate_hz)
             part = part[first : first + n_samples]
             waveform[: len(part)] = np.clip(part, -1.0, 1.0)
         return waveform
+
+    def _placed(self) -> NDArray[np.float32]:
+        """Return the clip and its margins at the file's rate."""
+        n_samples = round((self._last_s - self._first_s) * self._rate_hz)
+        samples = np.zeros(n_samples, dtype=np.float32)
+        for run in self._runs:
+            mono = np.concatenate(run.chunks)
+            place = round((run.start_s() - self._first_s) * self._rate_hz)
+            first, last = max(place, 0), min(place + len(mono), n_samples)
+            if first < last:
+                samples[first:last] = mono[first - place : last - place]
+        return samples
+
+
+class _Run:
+    """Frames that follow one another without a gap."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self.chunks: list[NDArray[np.float32]] = []
+        self._rate_hz = rate_hz
+        self._n_samples = 0
+        self._starts_s: list[float] = []
+
+    def takes(self, time_s: float) -> bool:
+        """Whether a frame at this time follows without a gap."""
+        return abs(self._implied_start_s(time_s) - self._starts_s[-1]) <= _JITTER_S
+
+    def add(self, time_s: float, mono: NDArray[np.float32]) -> None:
+        self._starts_s.append(self._implied_start_s(time_s))
+        self.chunks.append(mono)
+        self._n_samples += len(mono)
+
+    def start_s(self) -> float:
+        """Return the run's start, as most of its frames have it."""
+        return float(np.median(self._starts_s))
+
+    def _implied_start_s(self, time_s: float) -> float:
+        return time_s - self._n_samples / self._rate_hz
 
 
 def resampled(

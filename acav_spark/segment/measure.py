@@ -236,7 +236,8 @@ class _SoundMeter:
             last = min(max(round((edge_s - time_s) * rate), first + 1), len(mono))
             part = mono[first:last]
             total, n = self._energies.get(window, (0.0, 0))
-            energy = float(np.dot(part, part))
+            # BLAS would sum in an order that depends on where the samples lie.
+            energy = float(np.square(part, dtype=np.float64).sum())
             self._energies[window] = (total + energy, n + len(part))
             first = last
 

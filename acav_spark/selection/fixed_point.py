@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 UNITS_PER_NAT = 2**46
-# From here on g is rounded on its own: ties between large counts that are algebraic,
-# yet not term by term, do not occur in practice, and factors would cost more.
+# From here on g is rounded on its own: a tie of large counts that is algebraic, yet not
+# term by term, is rare, and then goes by rounding, the same way every time.
 _N_PRIME_EXACT = 256
 # 512 KiB stay in the second-level cache; larger counts are computed when met.
 _TABLE_SIZE = 1 << 16

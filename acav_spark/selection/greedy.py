@@ -1,9 +1,4 @@
-"""Batch greedy maximisation of mutual information: Algorithm 1 of the paper.
-
-What one more clip changes needs one look-up for each pair and each view: its cell and
-margin counters. A batch therefore keeps, for every counter that occurs in it, the
-candidates that are counted there; after a pick only those change their score.
-"""
+"""Batch greedy maximisation of mutual information: Algorithm 1 of the paper."""
 
 from __future__ import annotations
 
@@ -18,6 +13,7 @@ from acav_spark.selection._validation import (
     checked_integer,
     checked_n_select,
 )
+from acav_spark.selection.batches import CandidatePool, take_best
 from acav_spark.selection.contingency import ContingencyTables
 from acav_spark.selection.fixed_point import UNITS_PER_NAT, gain_units
 
@@ -26,8 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-# Below every score that can occur, with room for what is still added to it.
-_TAKEN = np.int64(-(2**62))
 # Rows of a given sequence that are scored at once: bounds memory, not the result.
 _REPLAY_CHUNK = 1 << 14
 
@@ -176,7 +170,7 @@ def extend(
     ValueError
         If the candidates have other views or ids out of range, or are too few.
     """
-    before = previous.tables if isinstance(previous, Selection) else previous
+    before = _tables_of(previous)
     ids = checked_candidates(assignments, before.n_clusters)
     return _select(
         before.copy(),
@@ -194,6 +188,7 @@ def replay(
     *,
     n_clusters: int | Sequence[int],
     pairs: Sequence[tuple[int, int]],
+    previous: Selection | ContingencyTables | None = None,
 ) -> Selection:
     """Return what a given sequence of choices gains, such as a random one.
 
@@ -205,19 +200,32 @@ def replay(
         Row numbers in the order of choice, none of them twice.
     n_clusters, pairs
         As in ``batch_greedy``.
+    previous : Selection or ContingencyTables, optional
+        What was selected before, by the same pairs and clusters; it is not changed.
 
     Returns
     -------
     Selection
-        All in batch 0.
+        The given sequence only, all in batch 0; ``tables`` count the former clips too.
 
     Raises
     ------
     ValueError
-        If a row number is out of range or occurs twice, or as ``batch_greedy``.
+        If a row number is out of range or occurs twice, ``previous`` has other pairs
+        or clusters, or as ``batch_greedy``.
     """
     ids, sizes = checked_assignments(assignments, n_clusters)
     tables = ContingencyTables.empty(pairs, n_clusters=sizes, n_views=ids.shape[1])
+    if previous is not None:
+        former = _tables_of(previous)
+        if (former.pairs, former.n_clusters) != (tables.pairs, sizes):
+            msg = (
+                f"previous: expected tables of {len(tables.pairs)} pairs and clusters "
+                f"{sizes}, as given, got others: {former!r}."
+            )
+            raise ValueError(msg)
+        tables = former.copy()
+    n_before, objective_before = tables.n_clips, tables.objective()
     rows = _checked_indices(indices, len(ids))
     scores = np.empty(len(rows), dtype=np.int64)
     for start in range(0, len(rows), _REPLAY_CHUNK):
@@ -227,9 +235,16 @@ def replay(
         gains = gain_units(tables.counters[counters] + earlier)
         scores[part] = gains @ tables.weights
         np.add.at(tables.counters, counters.ravel(), 1)
-    gains_nats, objectives = _trajectory(scores, 0, 0.0, len(tables.pairs))
+    gains_nats, objectives = _trajectory(
+        scores, n_before, objective_before, len(tables.pairs)
+    )
     batches = np.zeros(len(rows), dtype=np.int64)
     return Selection(rows, gains_nats, objectives, batches, tables)
+
+
+def _tables_of(previous: Selection | ContingencyTables) -> ContingencyTables:
+    """Return the tables of what was selected before."""
+    return previous.tables if isinstance(previous, Selection) else previous
 
 
 def _checked_batch(batch_size: int, per_batch: int) -> tuple[int, int]:
@@ -281,15 +296,15 @@ def _select(
     """Run Algorithm 1, counting into ``tables``; validation is assumed."""
     batch_size, per_batch = batch
     n_before, objective_before = tables.n_clips, tables.objective()
-    pool = _Pool(len(ids), checked_integer(seed, name="seed", minimum=0))
+    pool = CandidatePool(len(ids), checked_integer(seed, name="seed", minimum=0))
     indices = np.empty(n_select, dtype=np.int64)
     scores = np.empty(n_select, dtype=np.int64)
     batches = np.empty(n_select, dtype=np.int64)
     n_done = n_batches = 0
     while n_done < n_select:
         drawn = pool.draw(batch_size)
-        n_take = min(per_batch, n_select - n_done, len(drawn))
-        taken, taken_scores = _take_best(tables, ids[drawn], n_take)
+        n_take = min(per_batch, n_select - n_done)
+        taken, taken_scores = take_best(tables, ids[drawn], n_take)
         part = slice(n_done, n_done + n_take)
         indices[part] = drawn[taken]
         scores[part] = taken_scores
@@ -303,103 +318,6 @@ def _select(
         scores, n_before, objective_before, len(tables.pairs)
     )
     return Selection(indices, gains, objectives, batches, tables)
-
-
-class _Pool:
-    """Row numbers that are not selected, and random batches of them."""
-
-    def __init__(self, n_clips: int, seed: int) -> None:
-        self._rows = np.arange(n_clips, dtype=np.int64)
-        self._generator = np.random.default_rng(seed)
-        self._places = self._rows[:0]
-
-    def draw(self, size: int) -> NDArray[np.int64]:
-        """Return a random batch in random order, at most of all rows left."""
-        n_left = len(self._rows)
-        self._places = self._generator.choice(
-            n_left, size=min(size, n_left), replace=False
-        )
-        return self._rows[self._places]
-
-    def remove(self, positions: NDArray[np.int64]) -> None:
-        """Remove the rows at these positions of the batch drawn last."""
-        holes = self._places[positions]
-        n_kept = len(self._rows) - len(holes)
-        is_kept = np.ones(len(holes), dtype=bool)
-        is_kept[holes[holes >= n_kept] - n_kept] = False
-        # Rows of the tail move into the holes, so that the cost is that of the picks.
-        self._rows[holes[holes < n_kept]] = self._rows[n_kept:][is_kept]
-        self._rows = self._rows[:n_kept]
-
-
-def _take_best(
-    tables: ContingencyTables, candidates: NDArray[np.integer], n_take: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Take the best candidate so many times, counting each before the next.
-
-    Returns the positions taken, in order, and the score of each when it was taken.
-    """
-    index = _CounterIndex(tables.counter_ids(candidates))
-    counts = tables.counters[index.counters]
-    weights = tables.weights[index.columns]
-    terms = weights * gain_units(counts)
-    scores = terms[index.local].sum(axis=1)
-    positions = np.empty(n_take, dtype=np.int64)
-    taken_scores = np.empty(n_take, dtype=np.int64)
-    for i in range(n_take):
-        best = int(np.argmax(scores))
-        positions[i] = best
-        taken_scores[i] = scores[best]
-        scores[best] = _TAKEN
-        own = index.local[best]
-        counts[own] += 1
-        changed = weights[own] * gain_units(counts[own])
-        members, repeats = index.sharing(own)
-        np.add.at(scores, members, np.repeat(changed - terms[own], repeats))
-        terms[own] = changed
-    tables.counters[index.counters] = counts
-    return positions, taken_scores
-
-
-class _CounterIndex:
-    """Which candidates of a batch are counted in which counter.
-
-    Attributes
-    ----------
-    counters : ndarray of int64, shape (n_local,)
-        The distinct counters of the batch.
-    columns : ndarray of int64, shape (n_local,)
-        The column of ``counter_ids``, a pair or a view, that each belongs to.
-    local : ndarray of int64, shape (n_candidates, n_columns)
-        Place in ``counters`` of each candidate's counters.
-    """
-
-    def __init__(self, counter_ids: NDArray[np.int64]) -> None:
-        n_columns = counter_ids.shape[1]
-        flat = counter_ids.ravel()
-        order = np.argsort(flat)
-        ordered = flat[order]
-        is_first = np.r_[True, ordered[1:] != ordered[:-1]]
-        starts = np.flatnonzero(is_first)
-        self.counters = ordered[starts]
-        self.columns = order[starts] % n_columns
-        local = np.empty(len(flat), dtype=np.int64)
-        local[order] = np.cumsum(is_first) - 1
-        self.local = local.reshape(counter_ids.shape)
-        self._members = order // n_columns
-        self._starts = starts
-        self._sizes = np.diff(starts, append=len(flat))
-
-    def sharing(
-        self, own: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the candidates in each of these counters, and how many in each."""
-        sizes = self._sizes[own]
-        ends = np.cumsum(sizes)
-        places = np.arange(ends[-1]) + np.repeat(
-            self._starts[own] - ends + sizes, sizes
-        )
-        return self._members[places], sizes
 
 
 def _earlier_occurrences(values: NDArray[np.int64]) -> NDArray[np.int64]:

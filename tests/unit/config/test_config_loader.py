@@ -95,6 +95,7 @@ def test_a_key_given_twice_is_refused_with_both_lines(problems_of: ProblemsOf) -
             "clustering: {name: A b}",
             "expected a name of at most 63 characters from a-z",
         ),
+        ("ingest: {max_duration_s: 0}", "expected a number above 0, got 0."),
         ("ingest: {max_duration_s: .inf}", "got .inf. Write a finite number."),
         ("ingest: {excluded_keywords: music}", "got text 'music'. Write [music]."),
         ("ingest: {excluded_keywords: ['!!']}", "expected a letter or digit in each"),

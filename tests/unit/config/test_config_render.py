@@ -17,6 +17,7 @@ from acav_spark.config import (
     describe_options,
     diff,
     load_config,
+    redacted,
     section_hash,
     to_yaml,
 )
@@ -163,6 +164,20 @@ def test_a_section_counts_with_its_defaults() -> None:
 def test_what_has_no_one_spelling_is_not_hashed(value: object) -> None:
     with pytest.raises(ValueError, match="section_hash: expected"):
         section_hash([value])
+
+
+def test_secrets_are_not_shown() -> None:
+    spark = {
+        "spark.hadoop.fs.s3a.secret.key": "s",
+        "spark.hadoop.fs.s3a.access.key": "a",
+        "spark.hadoop.fs.azure.account.key.x.dfs.core.windows.net": "z",
+        "spark.master": "local[2]",
+    }
+    shown = redacted(Config(spark=spark, clustering=ClusteringConfig(seed=5)))
+    assert shown.clustering.seed == 5
+    assert shown.spark["spark.master"] == "local[2]"
+    assert set(shown.spark) == set(spark)
+    assert not {"s", "a", "z"} & set(shown.spark.values())
 
 
 def test_differences_are_one_line_each_and_sorted() -> None:

@@ -67,13 +67,17 @@ def _write_sound(
     pieces: list[tuple[float, NDArray[np.float64]]],
 ) -> None:
     is_matroska = container.format.name == "matroska"
-    kind = "s16" if is_matroska else "fltp"
     for start_s, samples in pieces:
-        scaled = (samples * 32767).astype(np.int16)
-        values = scaled if is_matroska else samples.astype(np.float32)
-        for first in range(0, len(values), 1024):
-            part = np.ascontiguousarray(values[np.newaxis, first : first + 1024])
-            frame = av.AudioFrame.from_ndarray(part, format=kind, layout="mono")
+        for first in range(0, len(samples), 1024):
+            part = samples[np.newaxis, first : first + 1024]
+            scaled = (part * 32767).astype(np.int16)
+            frame = (
+                av.AudioFrame.from_ndarray(scaled, format="s16", layout="mono")
+                if is_matroska
+                else av.AudioFrame.from_ndarray(
+                    part.astype(np.float32), format="fltp", layout="mono"
+                )
+            )
             frame.sample_rate = RATE_HZ
             frame.time_base = Fraction(1, RATE_HZ)
             frame.pts = round(start_s * RATE_HZ) + first
@@ -86,11 +90,11 @@ def grey_of(index: int) -> int:
     return 20 + (index * 53) % 200
 
 
-def write_empty_mp4(path: Path) -> Path:
-    """Write an mp4 with both streams and not one packet."""
-    with av.open("file:" + str(path), "w", format="mp4") as container:
+def write_without_packets(path: Path) -> Path:
+    """Write an AVI file with both streams and not one packet."""
+    with av.open("file:" + str(path), "w", format="avi") as container:
         _video_stream(container, 10, (WIDTH, HEIGHT))
-        container.add_stream("aac", rate=RATE_HZ, layout="mono")
+        container.add_stream("pcm_s16le", rate=RATE_HZ, layout="mono")
         container.start_encoding()
     return path
 
@@ -112,7 +116,10 @@ def write_with_cover_art(path: Path) -> Path:
 
 
 def _write_frames(
-    container: OutputContainer, stream: av.VideoStream, duration_s: float, frame_rate: int
+    container: OutputContainer,
+    stream: av.VideoStream,
+    duration_s: float,
+    frame_rate: int,
 ) -> None:
     for index in range(round(duration_s * frame_rate)):
         shape = (stream.height, stream.width, 3)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from acav_spark.errors import MediaError
+from acav_spark.media import codes
 
 _NAMES = (
     "echo",
@@ -89,11 +90,12 @@ def fail(**_: object) -> dict[str, object]:
 
 
 def find(*, is_permanent: bool, **_: object) -> dict[str, object]:
-    raise MediaError("empty_file", "it has no bytes", is_permanent=is_permanent)
+    raise MediaError(codes.EMPTY_FILE, "it has no bytes", is_permanent=is_permanent)
 
 
 def invent_code(**_: object) -> dict[str, object]:
-    raise MediaError("all_is_well", "trust me")
+    code = "all_is_well"
+    raise MediaError(code, "trust me")
 
 
 def write_file(*, path: str, **_: object) -> dict[str, object]:

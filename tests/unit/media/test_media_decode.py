@@ -27,10 +27,10 @@ from acav_spark.media import (
     waveform_envelope_isolated,
 )
 from acav_spark.media import decode as decode_module
-from acav_spark.media.decode import decode_clip, poster
+from acav_spark.media.container import open_media
+from acav_spark.media.decode import DecodedStreams, decode_clip, poster
 from acav_spark.media.frames import resized_shape, sampling_times_s
 from acav_spark.media.packets import FrameReader
-from acav_spark.media.container import open_media
 from acav_spark.media.waveform import resampled
 
 if TYPE_CHECKING:
@@ -176,19 +176,23 @@ def test_seeking_gives_what_reading_from_the_start_gives(
     data_dir: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = data_dir / "videos" / name
-    wanted = {
-        "video": [VideoSampling(64, n_frames=9)],
-        "audio": [AudioSampling(16000)],
-    }
-    for start_s in (5.3, 17.77):
-        sought = decode_clip(
-            path, start_s, start_s + 4, max_pixels=_MAX_PIXELS, **wanted
+    video, audio = [VideoSampling(64, n_frames=9)], [AudioSampling(16000)]
+
+    def decoded(start_s: float) -> DecodedStreams:
+        return decode_clip(
+            path,
+            start_s,
+            start_s + 4,
+            video=video,
+            audio=audio,
+            max_pixels=_MAX_PIXELS,
         )
+
+    for start_s in (5.3, 17.77):
+        sought = decoded(start_s)
         with monkeypatch.context() as patched:
             patched.setattr(decode_module, "_SEEK_FROM_S", 1e9)
-            read = decode_clip(
-                path, start_s, start_s + 4, max_pixels=_MAX_PIXELS, **wanted
-            )
+            read = decoded(start_s)
         np.testing.assert_array_equal(sought.frames[0][1], read.frames[0][1])
         np.testing.assert_array_equal(sought.frames[0][0], read.frames[0][0])
         # Codecs with overlapping windows may differ in the last bits after a seek.
@@ -304,30 +308,32 @@ def test_resampling_keeps_a_click_in_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["-BAKe6QGTUk_000030.mp4", "crystal.webm", "trailer.ogv"]
+    ("name", "rate_hz"),
+    [
+        ("-BAKe6QGTUk_000030.mp4", 44100),
+        ("crystal.webm", 44100),
+        ("trailer.ogv", 32000),
+    ],
 )
-def test_sound_is_that_of_ffmpeg(data_dir: Path, name: str) -> None:
+def test_sound_is_that_of_ffmpeg(data_dir: Path, name: str, rate_hz: int) -> None:
     path = data_dir / "videos" / name
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-i", f"file:{path}"]
-    # async=1 puts sound in its place by time stamps, as we do.
-    sound = ["-map", "0:a:0", "-af", "aresample=16000:async=1:first_pts=0", "-ac", "1"]
-    raw = subprocess.run(
-        [*command, *sound, "-f", "f32le", "-"], check=True, capture_output=True
-    ).stdout
-    expected = np.frombuffer(raw, dtype=np.float32)[16000 : 16000 * 9]
+    mean = "pan=mono|c0=0.5*c0+0.5*c1"
+    sound = ["-map", "0:a:0", "-af", mean, "-f", "f32le", "-"]
+    raw = subprocess.run([*command, *sound], check=True, capture_output=True).stdout
+    whole = np.frombuffer(raw, dtype=np.float32)
 
     actual = decode_clip(
-        path, 1.0, 9.0, audio=[AudioSampling(16000)], max_pixels=_MAX_PIXELS
+        path, 1.0, 9.0, audio=[AudioSampling(rate_hz)], max_pixels=_MAX_PIXELS
     ).waveforms[0]
 
-    lags = range(-16, 17)
-    inner = actual[16:-16]
-    likeness = [
-        float(np.corrcoef(inner, expected[16 + lag : len(expected) - 16 + lag])[0, 1])
-        for lag in lags
-    ]
-    assert max(likeness) > 0.999
-    assert abs(lags[int(np.argmax(likeness))]) <= 8  # half a millisecond
+    # ffmpeg counts samples from the first one; the time stamps of these files waver
+    # by 20 ms, so that is how well the place can be known.
+    reach = round(0.025 * rate_hz)
+    second = whole[rate_hz - reach : 2 * rate_hz + reach]
+    lag = int(np.argmax(np.correlate(second, actual[:rate_hz], "valid"))) - reach
+    expected = whole[rate_hz + lag :][: len(actual)]
+    np.testing.assert_allclose(actual, np.clip(expected, -1, 1), atol=1e-4)
 
 
 # Everything at once
@@ -370,6 +376,7 @@ def test_a_poster_is_a_jpeg_of_the_frame_at_its_time(
 ) -> None:
     data = poster_isolated(sandbox, counted, 7.55, short_side=24)
     picture = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
     assert picture.shape == (24, 32, 3)
     assert abs(float(picture.mean()) - grey_of(75)) < 5
     assert poster(counted, 0.0, 24, max_pixels=_MAX_PIXELS).startswith(b"\xff\xd8\xff")

@@ -13,9 +13,9 @@ from media_files import (
     HEIGHT,
     RATE_HZ,
     WIDTH,
-    write_empty_mp4,
     write_video,
     write_with_cover_art,
+    write_without_packets,
 )
 
 from acav_spark.errors import MediaError
@@ -87,7 +87,7 @@ _BAD_INPUTS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "png": ("not_a_video", lambda path: _picture(path, ".png")),
     "jpeg": ("not_a_video", lambda path: _picture(path, ".jpg")),
     "webp": ("not_a_video", lambda path: _picture(path, ".webp")),
-    "zero duration": ("no_duration", write_empty_mp4),
+    "zero duration": ("no_duration", write_without_packets),
 }
 
 
@@ -155,8 +155,8 @@ def test_a_file_that_lost_its_end_is_still_a_video(
     assert probe_isolated(sandbox, path).n_audio_streams == 1
 
 
-def test_a_file_whose_packets_are_noise_has_no_frames(
-    sandbox: Sandbox, tmp_path: Path, rng: np.random.Generator
+def test_a_file_whose_packets_are_zeros_has_no_frames(
+    sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = write_video(tmp_path / "noise.mp4")
     data = bytearray(path.read_bytes())

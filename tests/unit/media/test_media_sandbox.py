@@ -61,7 +61,7 @@ def test_values_arrays_and_bytes_go_there_and_back(sandbox: Sandbox) -> None:
 
     answer = sandbox.call("echo", a=array, b=b"\0\xff", c=[1, {"d": None}], e="\udcff")
 
-    np.testing.assert_array_equal(cast("object", answer.pop("a")), array)
+    np.testing.assert_array_equal(cast("np.ndarray", answer.pop("a")), array)
     assert answer == {
         "b": b"\0\xff",
         "c": [1, {"d": None}],
@@ -73,7 +73,7 @@ def test_values_arrays_and_bytes_go_there_and_back(sandbox: Sandbox) -> None:
 def test_a_large_answer_arrives_whole(sandbox: Sandbox) -> None:
     array = np.arange(4_000_000, dtype=np.int64)
     answer = sandbox.call("echo", a=array)
-    np.testing.assert_array_equal(cast("object", answer["a"]), array)
+    np.testing.assert_array_equal(cast("np.ndarray", answer["a"]), array)
 
 
 def test_one_child_answers_many_calls(sandbox: Sandbox) -> None:

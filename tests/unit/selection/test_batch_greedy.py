@@ -368,6 +368,29 @@ def test_replay_of_a_selection_repeats_its_gains() -> None:
     np.testing.assert_array_equal(repeated.tables.counters, selection.tables.counters)
 
 
+def test_replay_goes_on_from_a_former_selection() -> None:
+    ids, _ = planted(11, n_clips=300)
+    order = random_selection(300, 100, seed=0)
+    pairs = [(0, 5), (1, 6)]
+    whole = replay(ids, order, n_clusters=20, pairs=pairs)
+    first = replay(ids, order[:40], n_clusters=20, pairs=pairs)
+    counters = first.tables.counters.copy()
+    second = replay(ids, order[40:], n_clusters=20, pairs=pairs, previous=first)
+    np.testing.assert_allclose(second.objectives, whole.objectives[40:], atol=1e-12)
+    np.testing.assert_allclose(second.gains, whole.gains[40:], atol=1e-12)
+    np.testing.assert_array_equal(second.tables.counters, whole.tables.counters)
+    np.testing.assert_array_equal(first.tables.counters, counters)
+
+
+def test_replay_refuses_a_former_selection_of_other_pairs() -> None:
+    former = replay([[0, 1, 1]], [0], n_clusters=2, pairs=[(0, 1)])
+    for pairs, n_clusters in [([(0, 2)], 2), ([(0, 1)], 3)]:
+        with pytest.raises(ValueError, match="previous: expected tables of 1 pairs"):
+            replay(
+                [[0, 1, 1]], [0], n_clusters=n_clusters, pairs=pairs, previous=former
+            )
+
+
 def test_replay_of_more_rows_than_are_scored_at_once_agrees_with_a_recount() -> None:
     ids = np.random.default_rng(0).integers(4, size=(40_000, 2))
     order = random_selection(len(ids), 40_000, seed=1)

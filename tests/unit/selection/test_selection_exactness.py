@@ -12,8 +12,8 @@ from acav_spark.selection import (
     combination,
     extend,
 )
+from acav_spark.selection.batches import CandidatePool
 from acav_spark.selection.fixed_point import gain_units
-from acav_spark.selection.greedy import _Pool
 
 Pairs = list[tuple[int, int]]
 
@@ -55,7 +55,7 @@ def brute_force(
                 total -= int(f[margins].sum())
         return total
 
-    pool = _Pool(len(ids), options["seed"])
+    pool = CandidatePool(len(ids), options["seed"])
     chosen: list[int] = []
     candidates: list[list[int]] = []
     while len(chosen) < options["n_select"]:
@@ -88,7 +88,7 @@ def run(seed: int) -> tuple[NDArray[np.int64], Pairs, dict[str, int], Selection]
     return ids, pairs, options, selection
 
 
-@pytest.mark.parametrize("block", range(8))
+@pytest.mark.parametrize("block", range(6))
 def test_the_sequence_equals_a_brute_force_over_the_integer_objective(
     block: int,
 ) -> None:
@@ -101,7 +101,7 @@ def test_the_sequence_equals_a_brute_force_over_the_integer_objective(
 def test_each_choice_is_within_a_billionth_of_the_maximum() -> None:
     with mpmath.workdps(50):
         f = [n * mpmath.log(n) if n else mpmath.mpf(0) for n in range(60)]
-        for seed in range(400, 430):
+        for seed in range(400, 420):
             ids, pairs, options, selection = run(seed)
             _, candidates = brute_force(ids, pairs, options)
             for rank, batch in enumerate(candidates):
@@ -131,7 +131,7 @@ def true_objective(
 def test_ties_go_to_the_first_of_the_drawn_batch() -> None:
     # All rows are equal, so that every candidate ties at every choice.
     ids = np.zeros((50, 3), dtype=np.int64)
-    drawn = _Pool(50, seed=5).draw(20)
+    drawn = CandidatePool(50, seed=5).draw(20)
     selection = batch_greedy(
         ids, 7, n_clusters=4, pairs=combination(3), batch_size=20, per_batch=10, seed=5
     )

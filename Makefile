@@ -1,0 +1,57 @@
+# Set-up, demo, tests. Everything lands in .venv and demo/, nothing in the home directory.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help setup setup-test demo test test-unit lint types docs clean java
+
+help: ## List the targets.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+java:
+	@bash scripts/ensure_java.sh
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Python: expected 3.11 or newer as $(PYTHON). Name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[local,report]'
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed pyproject.toml constraints.txt
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+$(VENV)/.jars: $(VENV)/.installed | java
+	$(BIN)/python -c 'from acav_spark.session import fetch_jars; print(len(fetch_jars()), "jars of Delta")'
+	@touch $@
+
+setup: java $(VENV)/.installed $(VENV)/.jars ## Make .venv, install pinned packages, fetch Delta's jars.
+
+setup-test: setup $(VENV)/.installed-test
+
+demo: setup ## Make a small corpus, curate it, write a report.
+	@$(BIN)/acav demo
+
+test: setup-test ## Run the whole suite, and name its slowest tests.
+	$(BIN)/python -m pytest --durations=15 $(PYTEST)
+
+test-unit: setup-test ## Run the tests that need no JVM.
+	$(BIN)/python -m pytest tests/unit $(PYTEST)
+
+lint: setup-test ## Check layout and style.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup-test ## Check types.
+	$(BIN)/mypy
+
+docs: setup-test ## Write docs/tables.md and docs/configuration.md from the code.
+	$(BIN)/python -m acav_spark.tables.docs docs
+
+clean: ## Remove the demo and caches; .venv stays.
+	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse

@@ -1,0 +1,47 @@
+"""What tables hold, in a form that two warehouses can be compared by."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from acav_spark.tables.warehouse import Warehouse
+
+# When and by which run a row was written, and how often it was tried, may differ.
+_ASIDE = {"run_id", "attempts"}
+
+COMPARED = (
+    "videos",
+    "segmentations",
+    "clips",
+    "features",
+    "codebooks",
+    "centroids",
+    "epochs",
+    "assignments",
+    "packed",
+    "selections",
+    "contingency",
+    "failures",
+)
+
+
+def contents(warehouse: Warehouse, table: str) -> Counter[tuple[object, ...]]:
+    """Return the rows of a table with their multiplicity, whatever their order."""
+    rows = warehouse.read(table)
+    names = sorted(set(rows.columns) - _ASIDE)
+    return Counter(
+        tuple(_plain(value) for value in row) for row in rows.select(*names).collect()
+    )
+
+
+def all_contents(warehouse: Warehouse) -> dict[str, Counter[tuple[object, ...]]]:
+    """Return the rows of every table that a result consists of."""
+    return {table: contents(warehouse, table) for table in COMPARED}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytearray):
+        return bytes(value)
+    if isinstance(value, list):
+        return tuple(_plain(item) for item in value)
+    return value

@@ -1,0 +1,119 @@
+"""One Spark session for all tests here, and one curated warehouse to copy from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+_TESTS = Path(__file__).resolve().parents[1]
+
+os.environ.setdefault("PYARROW_IGNORE_TIMEZONE", "1")
+# Python workers import the tests' own extractors.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(_TESTS), os.environ.get("PYTHONPATH")])
+)
+
+from pyspark.sql import SparkSession  # noqa: E402 - after the environment
+from samples import write_video  # noqa: E402
+
+from acav_spark.config import Config, load_config  # noqa: E402
+from acav_spark.context import StageContext  # noqa: E402
+from acav_spark.pipeline import run_stages, stages_named  # noqa: E402
+from acav_spark.session import get_session  # noqa: E402
+
+N_VIDEOS = 8
+
+SETTINGS = [
+    "ingest.min_duration_s=1",
+    "segmentation.clip_duration_s=2",
+    "segmentation.max_clips_per_video=2",
+    "clustering.n_clusters=4",
+    "clustering.n_epochs=5",
+    "selection.size=50%",
+    "execution.n_partitions=2",
+    "execution.max_failed_fraction=1.0",
+    "report.n_cards=2",
+]
+
+MakeContext = Callable[..., StageContext]
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A session with Delta, made for small data."""
+    scratch = tmp_path_factory.mktemp("spark")
+    session = get_session(
+        {
+            "spark.master": "local[2,4]",
+            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+            "spark.sql.shuffle.partitions": "2",
+            "spark.sql.adaptive.enabled": "false",
+            "spark.local.dir": str(scratch / "local"),
+            "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        },
+        app_name="acav_spark tests",
+    )
+    yield session
+    session.stop()
+
+
+@pytest.fixture(autouse=True)
+def _clean_session(spark: SparkSession) -> Iterator[None]:
+    yield
+    spark.catalog.clearCache()
+    for table in spark.catalog.listTables():
+        spark.catalog.dropTempView(table.name)
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small videos; video 3 has a cut."""
+    folder = tmp_path_factory.mktemp("videos")
+    for number in range(N_VIDEOS):
+        write_video(
+            folder / f"video {number:02d}.mp4",
+            number,
+            cut_at_s=3.0 if number == 3 else None,
+        )
+    return folder
+
+
+def settings_for(root: Path, videos: Path | str, *more: str) -> Config:
+    """Return a configuration for small videos."""
+    places = [f'input.uri="{videos}"', f'storage.root="{root}"']
+    return load_config(None, [*SETTINGS, *places, *more]).config
+
+
+@pytest.fixture
+def make_context(spark: SparkSession, tmp_path: Path, videos: Path) -> MakeContext:
+    """Make contexts on a warehouse of the test's own."""
+
+    def make(
+        *more: str, root: Path | None = None, inputs: Path | str = videos, **options: bool
+    ) -> StageContext:
+        config = settings_for(root or tmp_path / "warehouse", inputs, *more)
+        return StageContext(spark, config, **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def curated_root(
+    spark: SparkSession, videos: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A warehouse that the whole pipeline has filled; not to be written to."""
+    root = tmp_path_factory.mktemp("curated") / "warehouse"
+    run_stages(StageContext(spark, settings_for(root, videos)), stages_named([]))
+    return root
+
+
+@pytest.fixture
+def curated_copy(curated_root: Path, tmp_path: Path) -> Path:
+    """A copy of that warehouse, to be written to."""
+    target = tmp_path / "copied"
+    shutil.copytree(curated_root, target)
+    return target
