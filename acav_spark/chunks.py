@@ -17,9 +17,9 @@ from acav_spark.errors import StageError
 from acav_spark.progress import Rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame, Row
 
     from acav_spark.context import StageContext
 
@@ -35,7 +35,8 @@ def run_in_chunks(
     key: str,
     unit: str,
     process: Callable[[DataFrame], DataFrame],
-    commit: Callable[[DataFrame], None],
+    commit: Callable[[DataFrame, Row], None],
+    counted: Mapping[str, Column] | None = None,
     chunk_factor: int = 1,
 ) -> None:
     """Process pending items chunk by chunk and commit each chunk.
@@ -56,7 +57,10 @@ def run_in_chunks(
     process : callable
         From a chunk's items to its results.
     commit : callable
-        Writes the results; called with a persisted DataFrame.
+        Writes the results; called with a persisted DataFrame and a row of counts:
+        ``n_results``, ``n_failed``, and those of ``counted``.
+    counted : mapping of str to Column, optional
+        Further aggregates that ``commit`` wants, taken in the same pass.
     chunk_factor : int, default 1
         So many times ``execution.chunk_size`` items make a chunk, for cheap stages.
     """
@@ -76,10 +80,12 @@ def run_in_chunks(
             results = process(chunk.repartition(n_partitions, key)).persist()
             label = f"{stage} chunk {i + 1} of {n_chunks}"
             with _watched(context, label, done, n_pending / n_chunks):
-                n_results = results.count()
-            commit(results)
+                counts = results.agg(*_counts(counted or {})).first()
+            if counts is None:  # an aggregate without groups always has a row
+                continue
+            commit(results, counts)
             results.unpersist()
-            done += n_results
+            done += counts["n_items"]
             context.reporter.at(done)
             per_second, left = rate.at(done)
             _logger.info(
@@ -90,31 +96,35 @@ def run_in_chunks(
         context.reporter.finish()
 
 
+def _counts(further: Mapping[str, Column]) -> list[Column]:
+    return [
+        F.count("*").alias("n_results"),
+        F.countDistinct("item_id").alias("n_items"),
+        F.count("error_code").alias("n_failed"),
+        *[column.alias(name) for name, column in further.items()],
+    ]
+
+
 def record_failures(
     context: StageContext,
     *,
     stage: str,
     scope: str,
     results: DataFrame,
+    n_failed: int,
     stage_hash: str,
     run_id: str,
-) -> int:
+) -> None:
     """Write the rows of ``results`` that have an error_code to ``failures``.
 
     An item that failed before is counted on; after ``execution.max_attempts`` it counts
     as permanent. Items that now succeeded lose their row.
-
-    Returns
-    -------
-    int
-        Number of items that failed.
     """
     warehouse = context.warehouse
     before = warehouse.read("failures").where(
         (F.col("stage") == stage) & (F.col("scope") == scope)
     )
     failed = results.where(F.col("error_code").isNotNull())
-    n_failed = failed.count()
     if warehouse.exists("failures"):
         mended = (
             results.where(F.col("error_code").isNull())
@@ -125,10 +135,12 @@ def record_failures(
             keys = mended.withColumns({"stage": F.lit(stage), "scope": F.lit(scope)})
             warehouse.delete_keys("failures", keys)
     if n_failed == 0:
-        return 0
+        return
+    is_first = before.isEmpty()
     attempts = F.coalesce(F.col("attempts"), F.lit(0)) + 1
     rows = failed.select("item_id", "uri", "error_code", "message", "is_permanent")
-    warehouse.upsert(
+    write = warehouse.insert if is_first else warehouse.upsert
+    write(
         "failures",
         rows.join(before.select("item_id", "attempts"), "item_id", "left").select(
             F.lit(stage).alias("stage"),
@@ -146,7 +158,21 @@ def record_failures(
             F.lit(run_id).alias("run_id"),
         ),
     )
-    return n_failed
+
+
+def retire_failures(context: StageContext, stage: str, present: DataFrame) -> None:
+    """Delete a stage's failures of items that are gone; ``present`` has one column."""
+    if not context.warehouse.exists("failures"):
+        return
+    (key,) = present.columns
+    gone = (
+        context.warehouse.read("failures")
+        .where(F.col("stage") == stage)
+        .select("stage", "item_id")
+        .join(present.withColumnRenamed(key, "item_id"), "item_id", "left_anti")
+    )
+    if not gone.isEmpty():
+        context.warehouse.delete_keys("failures", gone)
 
 
 def require_few_failures(
@@ -190,7 +216,7 @@ class _watched:  # noqa: N801 - reads as a statement
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        self._context.spark.sparkContext.setJobDescription(None)
+        self._context.spark.sparkContext.setJobDescription("")
 
     def _poll(self) -> None:
         tracker = self._context.spark.sparkContext.statusTracker()

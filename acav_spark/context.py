@@ -57,7 +57,7 @@ class StageContext:
             code_version=__version__,
         )
         self.warehouse = Warehouse(self.spark, self.folder.uri)
-        self.ledger = Ledger(self.warehouse)
+        self.ledger = Ledger(self.warehouse, self.folder)
 
     @contextmanager
     def run(

@@ -43,3 +43,11 @@ class MediaError(AcavError):
         self.code = code
         self.message = message
         self.is_permanent = is_permanent
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return how to make it again: Spark sends exceptions between processes."""
+        return _media_error, (self.code, self.message, self.is_permanent)
+
+
+def _media_error(code: str, message: str, is_permanent: bool) -> MediaError:  # noqa: FBT001 - called by pickle, by position
+    return MediaError(code, message, is_permanent=is_permanent)

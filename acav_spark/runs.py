@@ -10,20 +10,23 @@ import secrets
 import socket
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from acav_spark._version import __version__
+from acav_spark.config import redacted
 from acav_spark.tables import table_named
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from collections.abc import Mapping, Sequence
 
     from acav_spark.config.models import Config
+    from acav_spark.storage import Folder
     from acav_spark.tables.warehouse import Warehouse
 
 _logger = logging.getLogger(__name__)
+_MARKERS = "_running"
 
 
 @dataclass
@@ -81,21 +84,28 @@ class StageResult:
 
 
 class Ledger:
-    """Writes and reads the table ``runs``.
+    """Writes and reads the table ``runs``, one row for each run that ended.
 
     Parameters
     ----------
     warehouse : Warehouse
         Where the table is.
+    folder : Folder
+        Where markers of runs that are going on are.
     """
 
-    def __init__(self, warehouse: Warehouse) -> None:
+    def __init__(self, warehouse: Warehouse, folder: Folder) -> None:
         self._warehouse = warehouse
+        self._folder = folder
 
     def start(
         self, stage: str, scope: str, stage_hash: str, config: Config, config_hash: str
     ) -> Run:
-        """Write the row of a run that begins, and return the run."""
+        """Leave a marker of a run that begins, and return the run.
+
+        The row comes when it ends: rewriting a row of a Delta table takes seconds. A
+        driver that is killed leaves its marker, from which the next one writes the row.
+        """
         now = dt.datetime.now(dt.UTC)
         run = Run(
             run_id=f"{now:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}",
@@ -104,42 +114,62 @@ class Ledger:
             stage_hash=stage_hash,
             started_at=now,
             config_hash=config_hash,
-            config_json=json.dumps(config.model_dump(mode="json"), sort_keys=True),
+            config_json=json.dumps(
+                redacted(config).model_dump(mode="json"), sort_keys=True
+            ),
         )
-        self._warehouse.append("runs", self._row(run, "running", None))
+        marker = {**self._begun(run), "started_at": now.isoformat()}
+        self._folder.write_text(f"{_MARKERS}/{run.run_id}.json", json.dumps(marker))
         return run
 
     def finish(self, run: Run, status: str, result: StageResult) -> None:
-        """Complete the row of a run."""
-        self._warehouse.upsert("runs", self._row(run, status, result))
+        """Write the row of a run that ended, and take its marker away."""
+        values = {
+            **self._begun(run),
+            "status": status,
+            "ended_at": dt.datetime.now(dt.UTC),
+            "seconds": time.monotonic() - run.clock,
+            "inputs": run.inputs,
+            "n_in": result.n_in,
+            "n_out": result.n_out,
+            "n_failed": result.n_failed,
+            "n_rejected": result.n_rejected,
+            "metrics": {name: float(value) for name, value in result.metrics.items()},
+            "message": result.message,
+        }
+        self._append([values])
+        self._folder.delete(f"{_MARKERS}/{run.run_id}.json")
+
+    def running(self) -> list[dict[str, Any]]:
+        """Return what is known of runs that have begun and not ended."""
+        names = [name for name in self._folder.list(_MARKERS) if name.endswith(".json")]
+        return [json.loads(self._folder.read_text(f"{_MARKERS}/{n}")) for n in names]
 
     def close_interrupted(self) -> int:
-        """Mark runs of dead drivers on this machine as interrupted; return how many.
+        """Write the rows of runs whose driver on this machine died; return how many.
 
         A driver that was killed cannot say so itself. Drivers on other machines are
         left alone: whether they live cannot be told from here.
         """
-        from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
-
-        if not self._warehouse.exists("runs"):
-            return 0
-        runs = self._warehouse.read("runs")
-        rows = (
-            runs.where((F.col("status") == "running"))
-            .where(F.col("host") == socket.gethostname())
-            .collect()
-        )
         dead = [
-            row["run_id"]
-            for row in rows
-            if row["pid"] != os.getpid() and not psutil.pid_exists(row["pid"])
+            marker
+            for marker in self.running()
+            if marker["host"] == socket.gethostname()
+            and marker["pid"] != os.getpid()
+            and not psutil.pid_exists(marker["pid"])
         ]
         if dead:
-            rows_now = runs.where(F.col("run_id").isin(dead)).withColumn(
-                "status", F.lit("interrupted")
-            )
-            self._warehouse.update("runs", rows_now, ["status"])
-            _logger.info("marked interrupted runs n=%d", len(dead))
+            # A driver that was killed between its row and its marker has ended well.
+            known = self._warehouse.read("runs").select("run_id").collect()
+            rows = [m for m in dead if m["run_id"] not in {r["run_id"] for r in known}]
+            for marker in rows:
+                marker["started_at"] = dt.datetime.fromisoformat(marker["started_at"])
+                marker["status"] = "interrupted"
+            if rows:
+                self._append(rows)
+            for marker in dead:
+                self._folder.delete(f"{_MARKERS}/{marker['run_id']}.json")
+            _logger.info("found interrupted runs n=%d", len(rows))
         return len(dead)
 
     def config_of(self, run_id: str) -> dict[str, object] | None:
@@ -168,35 +198,25 @@ class Ledger:
         )
         return dict(row["metrics"] or {}) if row is not None else {}
 
-    def _row(self, run: Run, status: str, result: StageResult | None) -> DataFrame:
-        ended = dt.datetime.now(dt.UTC) if result is not None else None
-        values = {
+    def _begun(self, run: Run) -> dict[str, Any]:
+        return {
             "run_id": run.run_id,
             "stage": run.stage,
             "scope": run.scope,
-            "status": status,
+            "status": "running",
             "started_at": run.started_at,
-            "ended_at": ended,
-            "seconds": time.monotonic() - run.clock if result is not None else None,
             "code_version": __version__,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "stage_hash": run.stage_hash,
             "config_hash": run.config_hash,
             "config": run.config_json,
-            "inputs": run.inputs,
-            "n_in": result.n_in if result else None,
-            "n_out": result.n_out if result else None,
-            "n_failed": result.n_failed if result else None,
-            "n_rejected": result.n_rejected if result else None,
-            "metrics": (
-                {name: float(value) for name, value in result.metrics.items()}
-                if result
-                else None
-            ),
-            "message": result.message if result else None,
         }
+
+    def _append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         table = table_named("runs")
-        return self._warehouse.spark.createDataFrame(
-            [tuple(values[name] for name in table.column_names)], table.ddl
+        frame = self._warehouse.spark.createDataFrame(
+            [tuple(row.get(name) for name in table.column_names) for row in rows],
+            table.ddl,
         )
+        self._warehouse.append("runs", frame)

@@ -41,6 +41,9 @@ def last_runs_table(context: StageContext, n_runs: int = 10) -> Table:
         box=None,
         header_style="bold",
     )
+    for marker in context.ledger.running():
+        table.caption = f"{marker['stage']} is running, or was killed, since "
+        table.caption += marker["started_at"][:19]
     for row in reversed(rows):
         table.add_row(
             row["stage"],

@@ -196,7 +196,7 @@ def _assign(
     )
     shared = context.spark.sparkContext.broadcast(codebooks)
 
-    def commit(results: DataFrame) -> None:
+    def commit(results: DataFrame, _: Row) -> None:
         context.warehouse.insert(
             "assignments",
             results.select(

@@ -68,10 +68,10 @@ def background(rng: np.random.Generator, canvas: Canvas, *, hue: float) -> Image
     )
     shade = 1.0 + ramp + rng.uniform(0.02, 0.12) * blotches
     rgb = colorsys.hsv_to_rgb(
-        (hue + rng.normal(0, 0.08)) % 1.0, rng.uniform(0.05, 0.35), 1.0
+        (hue + rng.normal(0, 0.06)) % 1.0, rng.uniform(0.1, 0.4), 1.0
     )
     image = shade[:, :, None] * np.array(rgb)[None, None, :]
-    for _ in range(int(rng.integers(0, 6))):
+    for _ in range(int(rng.integers(0, 5))):
         x, y = rng.uniform(-0.1, 0.9, 2) * (width, height)
         size = rng.uniform(0.05, 0.3, 2) * (width, height)
         box = (
@@ -81,8 +81,10 @@ def background(rng: np.random.Generator, canvas: Canvas, *, hue: float) -> Image
         image[box] *= rng.uniform(0.6, 1.4, 3)
     image = np.clip(image, 0.05, None)
     for _ in range(3):  # clipping at 255 darkens: a few turns settle the mean
-        image = np.minimum(image * canvas.luma / float((image @ _LUMA_WEIGHTS).mean()), 255)
-    return image.astype(np.uint8)
+        image = np.minimum(
+            image * canvas.luma / float((image @ _LUMA_WEIGHTS).mean()), 255
+        )
+    return np.asarray(image, dtype=np.uint8)
 
 
 def distractors(rng: np.random.Generator, canvas: Canvas) -> Painter:
@@ -94,7 +96,9 @@ def distractors(rng: np.random.Generator, canvas: Canvas) -> Painter:
             rng.uniform(0, 1, 2) * (width, height),
             rng.normal(0, 0.12, 2) * width,
             int(rng.uniform(0.012, 0.035) * width) + 1,
-            canvas.colour(rng.uniform(), rng.uniform(0, 0.9), contrast=rng.uniform(-60, 60)),
+            canvas.colour(
+                rng.uniform(), rng.uniform(0, 0.9), contrast=rng.uniform(-60, 60)
+            ),
         )
         for _ in range(n_things)
     ]
@@ -130,13 +134,13 @@ def camera(
         if shake:
             x, y = shake * np.sin(2 * np.pi * shake_hz * time_s + shake_phase)
             move = np.array([[1, 0, x], [0, 1, y]], dtype=np.float32)
-            image = cv2.warpAffine(
+            moved = cv2.warpAffine(
                 image, move, (width, height), borderMode=cv2.BORDER_REPLICATE
             )
+            image = np.asarray(moved, dtype=np.uint8)
         gain = exposure * (1 + drift * np.sin(2 * np.pi * drift_hz * time_s))
         lit = cv2.convertScaleAbs(image, alpha=gain)
         grain = noise_frames[int(time_s * 1000) % _N_NOISE_FRAMES]
-        result: Image = cv2.add(lit, grain, dtype=cv2.CV_8U)
-        return result
+        return np.asarray(cv2.add(lit, grain, dtype=cv2.CV_8U), dtype=np.uint8)
 
     return shoot

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from acav_spark.demo.plan import SAMPLE_RATE_HZ, ShotPlan, VideoPlan, plan_video
 from acav_spark.demo.scenes import render_shot
 from acav_spark.demo.sounds import synthesise_shot
 from acav_spark.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Corpus", "write_corpus"]
 
@@ -103,14 +106,20 @@ def write_corpus(
     identity = {"version": CORPUS_VERSION, "seed": seed, "n_videos": n_videos}
     _require_own_folder(folder, identity, {plan.file_name for plan in plans})
     missing = [
-        index for index, plan in enumerate(plans) if not _exists(videos / plan.file_name)
+        index
+        for index, plan in enumerate(plans)
+        if not _exists(videos / plan.file_name)
     ]
     n_shots = sum(len(plan.shots) for plan in plans)
-    is_complete = not missing and labels.exists() and (folder / "manifest.json").exists()
+    is_complete = (
+        not missing and labels.exists() and (folder / "manifest.json").exists()
+    )
     if not is_complete:
         videos.mkdir(parents=True, exist_ok=True)
         _write_text(folder / "writing.json", json.dumps(identity))
-        _write_videos(folder, missing, seed=seed, n_workers=n_workers, progress=progress)
+        _write_videos(
+            folder, missing, seed=seed, n_workers=n_workers, progress=progress
+        )
         _write_text(labels, _labels_text(plans))
         _write_text(folder / "manifest.json", json.dumps(identity))
         (folder / "writing.json").unlink(missing_ok=True)
@@ -124,7 +133,9 @@ def write_planned_video(path: Path, plan: VideoPlan) -> None:
     ends = [round(end * SAMPLE_RATE_HZ) for _, end in plan.shot_times_s]
     sounds = [
         synthesise_shot(shot, n_samples=end - start, phase=phase)
-        for shot, phase, start, end in zip(plan.shots, phases, starts, ends, strict=True)
+        for shot, phase, start, end in zip(
+            plan.shots, phases, starts, ends, strict=True
+        )
     ]
     write_video(
         path,
@@ -187,7 +198,7 @@ def _write_videos(
     shutil.rmtree(parts, ignore_errors=True)
     parts.mkdir()
     n_there = len(list((folder / "videos").glob("*.mp4")))
-    done: Iterable[object]
+    done: Iterable[int]
     if n_workers == 1 or len(indices) < 2:
         done = (_write_one(folder, index, seed) for index in indices)
         _count(done, n_there, n_there + len(indices), progress)
@@ -206,7 +217,7 @@ def _write_videos(
 
 
 def _count(
-    done: Iterable[object], n_there: int, n_wanted: int, progress: Progress | None
+    done: Iterable[int], n_there: int, n_wanted: int, progress: Progress | None
 ) -> None:
     """Wait for each video and report it."""
     for number, _ in enumerate(done, start=n_there + 1):
@@ -214,8 +225,8 @@ def _count(
             progress(number, n_wanted)
 
 
-def _write_one(folder: Path, index: int, seed: int) -> None:
-    """Write one video under another name and then give it its own."""
+def _write_one(folder: Path, index: int, seed: int) -> int:
+    """Write one video under another name, give it its own; return its index."""
     import cv2
 
     cv2.setNumThreads(1)  # the processes share the cores already
@@ -223,6 +234,7 @@ def _write_one(folder: Path, index: int, seed: int) -> None:
     part = folder / ".parts" / f"{plan.file_name}.{os.getpid()}"
     write_planned_video(part, plan)
     part.replace(folder / "videos" / plan.file_name)
+    return index
 
 
 def _labels_text(plans: Iterable[VideoPlan]) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from acav_spark.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 __all__ = ["LABEL_COLUMNS", "ShotLabel", "label_of_clip", "read_labels"]
 
@@ -60,7 +63,9 @@ def read_labels(path: Path) -> list[ShotLabel]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
-            missing = [name for name in LABEL_COLUMNS if name not in (reader.fieldnames or [])]
+            missing = [
+                name for name in LABEL_COLUMNS if name not in (reader.fieldnames or [])
+            ]
             if missing:
                 msg = (
                     f"{path}: expected the columns {list(LABEL_COLUMNS)}, got "

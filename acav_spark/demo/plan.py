@@ -119,7 +119,7 @@ def plan_video(index: int, *, seed: int) -> VideoPlan:
     luma = float(rng.uniform(MIN_LUMA, MAX_LUMA))
     for number in range(n_shots):
         visual = _draw_class(rng)
-        audio = visual if is_matching[number] else _draw_class(rng, other_than=visual)
+        audio = visual if is_matching[number] else _draw_other(rng, visual)
         visual_rate = _draw_rate(rng, visual)
         audio_rate = _draw_rate(rng, audio)
         shots.append(
@@ -143,11 +143,16 @@ def plan_video(index: int, *, seed: int) -> VideoPlan:
     )
 
 
-def _draw_class(rng: np.random.Generator, *, other_than: str | None = None) -> str:
+def _draw_class(rng: np.random.Generator) -> str:
     """Return the name of a class, drawn by weight."""
-    things = [thing for thing in CLASSES if thing.name != other_than]
-    weights = np.array([thing.weight for thing in things])
-    return things[int(rng.choice(len(things), p=weights / weights.sum()))].name
+    weights = np.array([thing.weight for thing in CLASSES])
+    return CLASSES[int(rng.choice(len(CLASSES), p=weights / weights.sum()))].name
+
+
+def _draw_other(rng: np.random.Generator, name: str) -> str:
+    """Return the name of another class, each as likely."""
+    others = [thing.name for thing in CLASSES if thing.name != name]
+    return others[int(rng.integers(len(others)))]
 
 
 def _draw_rate(rng: np.random.Generator, name: str) -> float:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 
-from acav_spark.demo.canvas import Canvas, Image, Painter
+if TYPE_CHECKING:
+    from acav_spark.demo.canvas import Canvas, Image, Painter
 
 
 def train(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """A long body with windows that passes without end."""
+    """Paint a long body with windows that passes without end."""
     height, width = canvas.height, canvas.width
     top = int(rng.uniform(0.25, 0.5) * height)
     bottom = top + int(rng.uniform(0.22, 0.34) * height)
@@ -31,12 +34,15 @@ def train(rng: np.random.Generator, canvas: Canvas) -> Painter:
 
 
 def clock(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """A pendulum under a dial."""
+    """Paint a pendulum under a dial."""
     height, width = canvas.height, canvas.width
     pivot = np.array([rng.uniform(0.35, 0.65) * width, rng.uniform(0.2, 0.3) * height])
     length = rng.uniform(0.4, 0.6) * height
     swing = rng.uniform(0.25, 0.5)
-    dial, bob = int(rng.uniform(0.1, 0.16) * height), int(rng.uniform(0.05, 0.09) * height)
+    dial, bob = (
+        int(rng.uniform(0.1, 0.16) * height),
+        int(rng.uniform(0.05, 0.09) * height),
+    )
     hue = rng.normal(0.09, 0.05)
     wood = canvas.colour(hue, rng.uniform(0.2, 0.7), contrast=55)
     metal = canvas.colour(hue + 0.04, rng.uniform(0.2, 0.9), contrast=80)
@@ -55,7 +61,7 @@ def clock(rng: np.random.Generator, canvas: Canvas) -> Painter:
 
 
 def wheel(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """A wheel with spokes that turns."""
+    """Paint a wheel with spokes that turns."""
     height, width = canvas.height, canvas.width
     centre = (int(rng.uniform(0.3, 0.7) * width), int(rng.uniform(0.4, 0.6) * height))
     radius = int(rng.uniform(0.24, 0.4) * height)
@@ -76,7 +82,7 @@ def wheel(rng: np.random.Generator, canvas: Canvas) -> Painter:
 
 
 def siren(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """Two lamps that blink in turn."""
+    """Paint two lamps that blink in turn."""
     height, width = canvas.height, canvas.width
     middle, level = rng.uniform(0.35, 0.65) * width, rng.uniform(0.35, 0.65) * height
     apart = rng.uniform(0.12, 0.2) * width
@@ -98,7 +104,7 @@ def siren(rng: np.random.Generator, canvas: Canvas) -> Painter:
 
 
 def saw(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """A blade that goes to and fro over a beam."""
+    """Paint a blade that goes to and fro over a beam."""
     height, width = canvas.height, canvas.width
     level, stroke = rng.uniform(0.4, 0.65) * height, rng.uniform(0.1, 0.18) * width
     middle, half = rng.uniform(0.4, 0.6) * width, rng.uniform(0.25, 0.33) * width
@@ -122,9 +128,12 @@ def saw(rng: np.random.Generator, canvas: Canvas) -> Painter:
 
 
 def radar(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """A beam that sweeps a round screen."""
+    """Paint a beam that sweeps a round screen."""
     height, width = canvas.height, canvas.width
-    centre = (int(rng.uniform(0.35, 0.65) * width), int(rng.uniform(0.45, 0.55) * height))
+    centre = (
+        int(rng.uniform(0.35, 0.65) * width),
+        int(rng.uniform(0.45, 0.55) * height),
+    )
     radius = int(rng.uniform(0.3, 0.44) * height)
     hue = rng.normal(0.36, 0.06)
     screen = canvas.colour(hue, rng.uniform(0.2, 0.6), contrast=20)

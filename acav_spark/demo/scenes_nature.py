@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 
-from acav_spark.demo.canvas import Canvas, Image, Painter
+if TYPE_CHECKING:
+    from acav_spark.demo.canvas import Canvas, Image, Painter
 
 
 def rain(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """Streaks that fall at a slant."""
+    """Paint streaks that fall at a slant."""
     height, width = canvas.height, canvas.width
     n_drops = int(rng.integers(50, 110))
     place = rng.uniform(0, 1, (n_drops, 2)) * (width, height * 1.2)
@@ -30,7 +33,7 @@ def rain(rng: np.random.Generator, canvas: Canvas) -> Painter:
 
 
 def sea(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """Bands of waves that swell and sink."""
+    """Paint bands of waves that swell and sink."""
     height, width = canvas.height, canvas.width
     n_bands = int(rng.integers(3, 6))
     horizon = rng.uniform(0.35, 0.55) * height
@@ -59,7 +62,7 @@ def sea(rng: np.random.Generator, canvas: Canvas) -> Painter:
 
 
 def fire(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """Tongues that rise, shrink and flicker."""
+    """Paint tongues that rise, shrink and flicker."""
     height, width = canvas.height, canvas.width
     n_tongues = int(rng.integers(18, 36))
     middle, spread = rng.uniform(0.35, 0.65) * width, rng.uniform(0.05, 0.13) * width
@@ -94,7 +97,7 @@ def fire(rng: np.random.Generator, canvas: Canvas) -> Painter:
 
 
 def bird(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """A few birds that flap across."""
+    """Paint a few birds that flap across."""
     height, width = canvas.height, canvas.width
     n_birds = int(rng.integers(3, 8))
     place = rng.uniform(0, 1, (n_birds, 2)) * (width, 0.7 * height) + (0, 0.08 * height)
@@ -116,13 +119,15 @@ def bird(rng: np.random.Generator, canvas: Canvas) -> Painter:
             ],
             axis=1,
         )
-        cv2.polylines(image, list(wings.astype(np.int32)), False, colour, 2, cv2.LINE_AA)
+        cv2.polylines(
+            image, list(wings.astype(np.int32)), False, colour, 2, cv2.LINE_AA
+        )
 
     return paint
 
 
 def bubbles(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """Rings that rise, grow and wobble."""
+    """Paint rings that rise, grow and wobble."""
     height, width = canvas.height, canvas.width
     n_bubbles = int(rng.integers(8, 18))
     place = rng.uniform(0, 1, (n_bubbles, 2)) * (width, 1.2 * height)
@@ -144,7 +149,7 @@ def bubbles(rng: np.random.Generator, canvas: Canvas) -> Painter:
 
 
 def bees(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """A swarm of dots that dart about."""
+    """Paint a swarm of dots that dart about."""
     height, width = canvas.height, canvas.width
     n_bees = int(rng.integers(10, 24))
     middle = rng.uniform(0.35, 0.65, 2) * (width, height)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 
-from acav_spark.demo.canvas import Canvas, Image, Painter
+if TYPE_CHECKING:
+    from acav_spark.demo.canvas import Canvas, Image, Painter
 
 
 def ball(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """A ball that bounces, with its shadow."""
+    """Paint a ball that bounces, with its shadow."""
     height, width = canvas.height, canvas.width
     radius = int(rng.uniform(0.08, 0.16) * height)
     ground = rng.uniform(0.75, 0.9) * height
@@ -23,7 +26,14 @@ def ball(rng: np.random.Generator, canvas: Canvas) -> Painter:
         x = middle + sway * np.sin(0.6 * time_s)
         y = ground - radius - bounce * 4 * (turn % 1.0) * (1 - turn % 1.0)
         cv2.ellipse(
-            image, (int(x), int(ground)), (radius, radius // 4 + 1), 0, 0, 360, shade, -1
+            image,
+            (int(x), int(ground)),
+            (radius, radius // 4 + 1),
+            0,
+            0,
+            360,
+            shade,
+            -1,
         )
         cv2.circle(image, (int(x), int(y)), radius, colour, -1, cv2.LINE_AA)
 
@@ -31,9 +41,11 @@ def ball(rng: np.random.Generator, canvas: Canvas) -> Painter:
 
 
 def bell(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """A bell that swings about its crown."""
+    """Paint a bell that swings about its crown."""
     height, width = canvas.height, canvas.width
-    crown = np.array([rng.uniform(0.35, 0.65) * width, rng.uniform(0.12, 0.25) * height])
+    crown = np.array(
+        [rng.uniform(0.35, 0.65) * width, rng.uniform(0.12, 0.25) * height]
+    )
     size = rng.uniform(0.4, 0.55) * height
     swing = rng.uniform(0.25, 0.55)
     brass = canvas.colour(rng.normal(0.12, 0.04), rng.uniform(0.3, 0.9), contrast=70)
@@ -57,7 +69,7 @@ def bell(rng: np.random.Generator, canvas: Canvas) -> Painter:
 
 
 def fireworks(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """Sparks that burst from a point and fall."""
+    """Paint sparks that burst from a point and fall."""
     height, width = canvas.height, canvas.width
     n_sparks = int(rng.integers(24, 48))
     angle = rng.uniform(0, 2 * np.pi, n_sparks)
@@ -82,7 +94,7 @@ def fireworks(rng: np.random.Generator, canvas: Canvas) -> Painter:
 
 
 def music(rng: np.random.Generator, canvas: Canvas) -> Painter:
-    """Bars that jump to another height with each note."""
+    """Paint bars that jump to another height with each note."""
     height, width = canvas.height, canvas.width
     n_bars = int(rng.integers(6, 11))
     left, right = rng.uniform(0.08, 0.2) * width, rng.uniform(0.8, 0.92) * width

@@ -43,7 +43,7 @@ def synthesise_shot(shot: ShotPlan, *, n_samples: int, phase: float) -> Wave:
 
 def _times(n_samples: int) -> Wave:
     """Return the time of each sample in seconds."""
-    return np.arange(n_samples) / SAMPLE_RATE_HZ
+    return np.arange(n_samples, dtype=np.float64) / SAMPLE_RATE_HZ
 
 
 def _rms(wave: Wave) -> float:
@@ -66,7 +66,9 @@ def _filtered(
 def _coloured_noise(rng: np.random.Generator, n_samples: int) -> Wave:
     """Return noise of root mean square 1, white or dull by chance."""
     noise = rng.standard_normal(n_samples)
-    noise = _filtered(noise, high_hz=float(np.exp(rng.uniform(np.log(400), np.log(7000)))))
+    noise = _filtered(
+        noise, high_hz=float(np.exp(rng.uniform(np.log(400), np.log(7000))))
+    )
     return noise / _rms(noise)
 
 
@@ -82,7 +84,8 @@ def _place(pattern: Wave, starts_s: NDArray[np.float64], n_samples: int) -> Wave
 def _beats(n_samples: int, rate_hz: float, phase: float) -> NDArray[np.float64]:
     """Return the times of a regular event."""
     duration_s = n_samples / SAMPLE_RATE_HZ
-    return (np.arange(0, int(duration_s * rate_hz) + 2) - phase) / rate_hz
+    numbers = np.arange(int(duration_s * rate_hz) + 2, dtype=np.float64)
+    return np.asarray((numbers - phase) / rate_hz)
 
 
 def _decay(time_constant_s: float, *, length: float = 6.0) -> tuple[Wave, Wave]:
@@ -91,8 +94,10 @@ def _decay(time_constant_s: float, *, length: float = 6.0) -> tuple[Wave, Wave]:
     return times, np.exp(-times / time_constant_s)
 
 
-def _rain(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float) -> Wave:
-    """Hiss, with drops near by."""
+def _rain(
+    rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
+) -> Wave:
+    """Return hiss, with drops near by."""
     hiss = _filtered(rng.standard_normal(n_samples), low_hz=rng.uniform(500, 1500))
     times, envelope = _decay(0.004)
     drop = envelope * np.sin(2 * np.pi * rng.uniform(1500, 3500) * times)
@@ -101,54 +106,72 @@ def _rain(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
     return hiss + rng.uniform(0.5, 2.0) * _place(drop, starts, n_samples)
 
 
-def _train(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float) -> Wave:
-    """Rumble, and wheels that clack in pairs."""
+def _train(
+    rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
+) -> Wave:
+    """Return rumble, and wheels that clack in pairs."""
     rumble = _filtered(rng.standard_normal(n_samples), high_hz=rng.uniform(120, 260))
     times, envelope = _decay(0.025)
     clack = envelope * _filtered(rng.standard_normal(len(times)), high_hz=1800)
     beats = _beats(n_samples, rate_hz, phase)
     pairs = np.concatenate([beats, beats + rng.uniform(0.12, 0.18)])
-    return rumble / _rms(rumble) + rng.uniform(2.0, 5.0) * _place(clack, pairs, n_samples)
+    return rumble / _rms(rumble) + rng.uniform(2.0, 5.0) * _place(
+        clack, pairs, n_samples
+    )
 
 
-def _ball(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float) -> Wave:
-    """Thumps of a low, falling tone."""
+def _ball(
+    rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
+) -> Wave:
+    """Return thumps of a low, falling tone."""
     times, envelope = _decay(rng.uniform(0.04, 0.09))
     pitch = rng.uniform(80, 170)
-    thump = envelope * np.sin(2 * np.pi * pitch * (times + 0.01 * np.exp(-times / 0.02)))
+    thump = envelope * np.sin(
+        2 * np.pi * pitch * (times + 0.01 * np.exp(-times / 0.02))
+    )
     slap = np.exp(-times / 0.006) * rng.standard_normal(len(times))
     pattern = thump + rng.uniform(0.05, 0.3) * slap
     return _place(pattern, _beats(n_samples, rate_hz, phase), n_samples)
 
 
-def _bird(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float) -> Wave:
-    """Chirps in small groups."""
+def _bird(
+    rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
+) -> Wave:
+    """Return chirps in small groups."""
     times = _times(int(rng.uniform(0.06, 0.11) * SAMPLE_RATE_HZ))
     start_hz, sweep_hz = rng.uniform(2300, 4200), rng.uniform(-1200, 1800)
     turns = start_hz * times + 0.5 * sweep_hz / times[-1] * times**2
     chirp = np.hanning(len(times)) * np.sin(2 * np.pi * turns)
     beats = _beats(n_samples, rate_hz, phase)
     sings = rng.uniform(0, 1, len(beats)) < 0.65
-    return _place(chirp, beats[sings], n_samples) + 1e-3 * rng.standard_normal(n_samples)
+    return _place(chirp, beats[sings], n_samples) + 1e-3 * rng.standard_normal(
+        n_samples
+    )
 
 
-def _sea(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float) -> Wave:
-    """Noise that swells and sinks slowly."""
+def _sea(
+    rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
+) -> Wave:
+    """Return noise that swells and sinks slowly."""
     noise = _filtered(rng.standard_normal(n_samples), high_hz=rng.uniform(600, 2200))
     swell = 0.5 + 0.5 * np.sin(2 * np.pi * (rate_hz * _times(n_samples) + phase))
     return noise * (rng.uniform(0.05, 0.25) + swell**1.5)
 
 
-def _clock(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float) -> Wave:
-    """Short bright ticks."""
+def _clock(
+    rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
+) -> Wave:
+    """Return short bright ticks."""
     times, envelope = _decay(rng.uniform(0.004, 0.01))
     tick = envelope * np.sin(2 * np.pi * rng.uniform(1800, 4200) * times)
     tick += 0.5 * envelope**2 * rng.standard_normal(len(times))
     return _place(tick, _beats(n_samples, rate_hz, phase), n_samples)
 
 
-def _fire(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float) -> Wave:
-    """A low roar with crackles at random."""
+def _fire(
+    rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
+) -> Wave:
+    """Return a low roar with crackles at random."""
     roar = _filtered(rng.standard_normal(n_samples), high_hz=rng.uniform(150, 450))
     times, envelope = _decay(0.005)
     crackle = envelope * rng.standard_normal(len(times))
@@ -158,8 +181,10 @@ def _fire(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
     return roar / _rms(roar) + rng.uniform(1.0, 2.5) * crackles / _rms(crackles)
 
 
-def _wheel(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float) -> Wave:
-    """The hum of an engine, stronger once each turn."""
+def _wheel(
+    rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
+) -> Wave:
+    """Return the hum of an engine, stronger once each turn."""
     times = _times(n_samples)
     wander = 1 + 0.02 * np.sin(2 * np.pi * rng.uniform(0.1, 0.4) * times)
     turns = 2 * np.pi * np.cumsum(rng.uniform(60, 130) * wander) / SAMPLE_RATE_HZ
@@ -169,33 +194,41 @@ def _wheel(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: floa
     return np.asarray(hum * throb)
 
 
-def _siren(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float) -> Wave:
-    """Two tones in turn."""
+def _siren(
+    rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
+) -> Wave:
+    """Return two tones in turn."""
     times = _times(n_samples)
     low_hz = rng.uniform(450, 800)
     is_high = ((rate_hz * times + phase) % 1.0) >= 0.5
     turns = np.cumsum(np.where(is_high, low_hz * rng.uniform(1.25, 1.5), low_hz))
     angle = 2 * np.pi * turns / SAMPLE_RATE_HZ
     return np.asarray(
-        np.sin(angle) + rng.uniform(0.1, 0.5) * np.sin(2 * angle) + 0.2 * np.sin(3 * angle)
+        np.sin(angle)
+        + rng.uniform(0.1, 0.5) * np.sin(2 * angle)
+        + 0.2 * np.sin(3 * angle)
     )
 
 
-def _bell(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float) -> Wave:
-    """Strokes whose partials ring on."""
+def _bell(
+    rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
+) -> Wave:
+    """Return strokes whose partials ring on."""
     times = _times(int(3.0 * SAMPLE_RATE_HZ))
     pitch, ring_s = rng.uniform(260, 620), rng.uniform(0.5, 1.1)
     stroke = np.zeros(len(times))
     for number, ratio in enumerate((0.5, 1.0, 1.19, 1.5, 2.0, 2.66, 4.1)):
         fade = np.exp(-times / (ring_s / (1 + 0.5 * number)))
-        stroke += rng.uniform(0.3, 1.0) * fade * np.sin(2 * np.pi * pitch * ratio * times)
+        stroke += (
+            rng.uniform(0.3, 1.0) * fade * np.sin(2 * np.pi * pitch * ratio * times)
+        )
     return _place(stroke, _beats(n_samples, rate_hz, phase), n_samples)
 
 
 def _bubbles(
     rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
 ) -> Wave:
-    """Blips whose tone rises, at random."""
+    """Return blips whose tone rises, at random."""
     times, envelope = _decay(rng.uniform(0.012, 0.025))
     pitch = rng.uniform(350, 800)
     blip = envelope * np.sin(2 * np.pi * pitch * (times + 6 * times**2))
@@ -204,8 +237,10 @@ def _bubbles(
     return _place(blip, starts, n_samples) + 1e-3 * rng.standard_normal(n_samples)
 
 
-def _bees(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float) -> Wave:
-    """A buzz that wavers."""
+def _bees(
+    rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
+) -> Wave:
+    """Return a buzz that wavers."""
     times = _times(n_samples)
     waver = _filtered(rng.standard_normal(n_samples), high_hz=4 * rate_hz)
     pitch = rng.uniform(190, 300) * (1 + 0.04 * waver / _rms(waver))
@@ -215,8 +250,10 @@ def _bees(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
     return np.asarray(buzz * near)
 
 
-def _saw(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float) -> Wave:
-    """Rasps, one for each stroke."""
+def _saw(
+    rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
+) -> Wave:
+    """Return rasps, one for each stroke."""
     rasp = _filtered(
         rng.standard_normal(n_samples), low_hz=rng.uniform(900, 1800), high_hz=5000
     )
@@ -224,8 +261,10 @@ def _saw(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float)
     return rasp * (0.03 + np.sin(np.pi * turn) ** 2)
 
 
-def _radar(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float) -> Wave:
-    """A ping for each turn, with its echo."""
+def _radar(
+    rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
+) -> Wave:
+    """Return a ping for each turn, with its echo."""
     times, envelope = _decay(rng.uniform(0.08, 0.16))
     ping = envelope * np.sin(2 * np.pi * rng.uniform(900, 1500) * times)
     beats = _beats(n_samples, rate_hz, phase)
@@ -236,7 +275,7 @@ def _radar(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: floa
 def _fireworks(
     rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
 ) -> Wave:
-    """Booms that rumble on, and crackles after them."""
+    """Return booms that rumble on, and crackles after them."""
     times, envelope = _decay(rng.uniform(0.12, 0.25))
     boom = envelope * _filtered(rng.standard_normal(len(times)), high_hz=500)
     spark = np.zeros(len(times))
@@ -247,8 +286,10 @@ def _fireworks(
     return _place(pattern, _beats(n_samples, rate_hz, phase), n_samples)
 
 
-def _music(rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float) -> Wave:
-    """Notes of a scale, one after another."""
+def _music(
+    rng: np.random.Generator, n_samples: int, rate_hz: float, phase: float
+) -> Wave:
+    """Return notes of a scale, one after another."""
     times, envelope = _decay(rng.uniform(0.15, 0.4) / rate_hz, length=4.0)
     root = rng.uniform(220, 440)
     scale = root * 2 ** (np.array([0, 2, 4, 7, 9, 12]) / 12)

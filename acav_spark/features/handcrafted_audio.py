@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,11 @@ from scipy.fft import dct, rfft
 
 from acav_spark.errors import MediaError
 from acav_spark.features.spectra import band_powers
+from acav_spark.media.codes import NO_SAMPLES
 from acav_spark.media.types import AudioSampling, DecodedClip, VideoSampling
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["HandcraftedAudio"]
 
@@ -77,7 +82,8 @@ class HandcraftedAudio:
 def _extract_one(clip: DecodedClip) -> tuple[Floats, ...]:
     """Return the five vectors of one clip."""
     if clip.waveform is None or clip.waveform.size == 0:
-        raise MediaError("no_samples", f"clip {clip.clip_id}: no sound was decoded")
+        message = f"clip {clip.clip_id}: no sound was decoded"
+        raise MediaError(NO_SAMPLES, message)
     if clip.sample_rate_hz != _RATE_HZ:
         msg = (
             f"clip {clip.clip_id}: expected a waveform at {_RATE_HZ} Hz, got "
@@ -141,7 +147,7 @@ def _contrast(power: NDArray[np.float64]) -> Floats:
     frequencies = np.fft.rfftfreq(_N_FFT, 1 / _RATE_HZ)
     level = power + 1e-4 * power.max() + _EPS
     contrasts = []
-    for low, high in zip(_CONTRAST_EDGES_HZ[:-1], _CONTRAST_EDGES_HZ[1:], strict=True):
+    for low, high in pairwise(_CONTRAST_EDGES_HZ):
         band = np.sort(level[(frequencies >= low) & (frequencies < high)], axis=0)
         n_ends = max(len(band) // 5, 1)
         contrasts.append(

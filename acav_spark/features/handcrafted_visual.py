@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from acav_spark.errors import MediaError
 from acav_spark.features.spectra import band_powers
+from acav_spark.media.codes import NO_FRAMES
 from acav_spark.media.types import AudioSampling, DecodedClip, VideoSampling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["HandcraftedVisual"]
 
@@ -24,7 +29,6 @@ _RATE_HZ = 12.0
 _N_STILLS = 8
 _N_HUES = 12
 _N_ORIENTATIONS = 8
-_GRID = 4
 _RHYTHM_EDGES_HZ = (0.2, 0.45, 0.7, 1.0, 1.4, 1.9, 2.6, 3.5, 4.6, 6.0)
 _EPS = 1e-6
 
@@ -54,7 +58,7 @@ class HandcraftedVisual:
     name = "handcrafted_visual"
     modality = "visual"
     version = "1"
-    dimensions: tuple[int, ...] = (40, 54, 48, 38, 63)
+    dimensions: tuple[int, ...] = (30, 60, 48, 38, 54)
     video_sampling: VideoSampling | None = VideoSampling(
         short_side=_HEIGHT, frames_per_s=_RATE_HZ
     )
@@ -87,7 +91,8 @@ def _single_threaded() -> Iterator[None]:
 def _extract_one(clip: DecodedClip) -> tuple[Floats, ...]:
     """Return the five vectors of one clip."""
     if clip.frames is None or clip.frames.size == 0:
-        raise MediaError("no_frames", f"clip {clip.clip_id}: no frame was decoded")
+        message = f"clip {clip.clip_id}: no frame was decoded"
+        raise MediaError(NO_FRAMES, message)
     frames = np.stack([_fitted(frame) for frame in clip.frames])
     grey = _normalised_grey(frames)
     stills = np.linspace(0, len(frames) - 1, min(_N_STILLS, len(frames))).astype(int)
@@ -105,10 +110,8 @@ def _extract_one(clip: DecodedClip) -> tuple[Floats, ...]:
 
 def _fitted(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return a frame at the working size."""
-    result: NDArray[np.uint8] = cv2.resize(
-        frame, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA
-    )
-    return result
+    resized = cv2.resize(frame, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, dtype=np.uint8)
 
 
 def _rate_hz(clip: DecodedClip) -> float:
@@ -140,83 +143,124 @@ def _foreground(grey: Floats, stills: NDArray[np.int_]) -> Floats:
     usual = np.median(grey[sample], axis=0)
     difference = np.abs(grey[stills] - usual)
     floor = np.median(difference, axis=(1, 2), keepdims=True)
-    return np.maximum(difference - 2.0 * floor - 0.02, 0).astype(np.float32)
+    return np.asarray(np.maximum(difference - 2.0 * floor - 0.02, 0), dtype=np.float32)
 
 
-def _share(values: NDArray[np.floating]) -> Floats:
+def _share(values: ArrayLike) -> Floats:
     """Return the square root of each value's share of the sum; zeros for none."""
-    return np.sqrt(values / (values.sum() + _EPS)).astype(np.float32)
+    array = np.asarray(values, dtype=np.float64)
+    return np.asarray(np.sqrt(array / (array.sum() + _EPS)), dtype=np.float32)
 
 
 def _colour(frames: NDArray[np.uint8], change: Floats) -> Floats:
     """Return layer 1: hues of everything and of what moves, chroma and tones."""
-    hsv = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2HSV) for frame in frames])
-    hue = (hsv[..., 0].astype(np.int32) * _N_HUES // 180).ravel()
-    chroma = hsv[..., 1].astype(np.float32) * hsv[..., 2] / 255.0
+    hsv = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2HSV_FULL) for frame in frames])
+    hue = hsv[..., 0].ravel()
+    chroma = hsv[..., 1].astype(np.float32) * hsv[..., 2] / 255.0**2
     tone = hsv[..., 2] / (hsv[..., 2].mean() + 4.0)
-    moving = change / (change.sum() + _EPS)
-
-    def hues(weights: NDArray[np.floating]) -> Floats:
-        return _share(np.bincount(hue, weights.ravel(), _N_HUES))
-
+    share = change / (change.sum() + _EPS)
     return np.concatenate(
         [
-            hues(chroma),
-            hues(chroma * change),
-            _share(np.histogram(tone, bins=8, range=(0, 2))[0]),
-            _share(np.histogram(hsv[..., 1], bins=4, range=(0, 256))[0]),
-            _statistics_of_moving(chroma / 255.0, tone, moving),
+            _hues(hue, chroma, 8),
+            _hues(hue, chroma * change, 12),
+            _share(np.histogram(tone, bins=6, range=(0.25, 1.75))[0]),
+            [
+                (chroma * share).sum(),
+                (chroma * share).sum() - chroma.mean(),
+                abs(float((tone * share).sum()) - 1.0),
+                chroma.mean(),
+            ],
         ]
-    )
+    ).astype(np.float32)
 
 
-def _statistics_of_moving(chroma: Floats, tone: Floats, moving: Floats) -> Floats:
-    """Return chroma and tone of what moves, and how they compare with the rest."""
-    moving_chroma = float((chroma * moving).sum())
-    moving_tone = float((tone * moving).sum())
-    return np.array(
-        [moving_chroma, moving_tone, chroma.mean(), tone.std()], dtype=np.float32
-    )
+def _hues(hue: NDArray[np.uint8], weights: Floats, n_bins: int) -> Floats:
+    """Return shares of hues on a circle; a hue between two bins counts for both."""
+    counts = np.bincount(hue, weights.ravel(), 256)
+    place = np.arange(256) * n_bins / 256
+    low = place.astype(int)
+    part = place - low
+    result = np.bincount(low, counts * (1 - part), n_bins)
+    return _share(result + np.bincount((low + 1) % n_bins, counts * part, n_bins))
 
 
 def _gradients(grey: Floats, change: Floats) -> Floats:
     """Return layer 2: orientations at three scales, of everything and of what moves."""
-    parts: list[Floats] = []
+    parts: list[NDArray[np.floating]] = []
     images, weights = list(grey), list(change)
     for _ in range(3):
-        total = np.zeros(_N_ORIENTATIONS)
-        moving = np.zeros(_N_ORIENTATIONS)
-        strengths = []
-        for image, weight in zip(images, weights, strict=True):
-            x = cv2.Sobel(image, cv2.CV_32F, 1, 0)
-            y = cv2.Sobel(image, cv2.CV_32F, 0, 1)
-            strength, angle = cv2.cartToPolar(x, y)
-            bins = (angle * (_N_ORIENTATIONS / np.pi)).astype(np.int32) % _N_ORIENTATIONS
-            flat = bins.ravel()
-            total += np.bincount(flat, strength.ravel(), _N_ORIENTATIONS)
-            moving += np.bincount(flat, (strength * weight).ravel(), _N_ORIENTATIONS)
-            strengths.append([strength.mean(), (strength > 0.5).mean()])
-        parts += [_share(total), _share(moving), np.mean(strengths, axis=0)]
+        gathered = [
+            _orientations(image, weight)
+            for image, weight in zip(images, weights, strict=True)
+        ]
+        everything, moving, statistics = (
+            np.mean(column, axis=0) for column in zip(*gathered, strict=True)
+        )
+        parts += [_share(everything), _share(moving), statistics]
         images = [cv2.pyrDown(image) for image in images]
         weights = [cv2.pyrDown(weight) for weight in weights]
     return np.concatenate(parts).astype(np.float32)
 
 
+def _orientations(
+    image: Floats, weight: Floats
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return histograms of gradient directions, and edges of what moves."""
+    x = cv2.Sobel(image, cv2.CV_32F, 1, 0)
+    y = cv2.Sobel(image, cv2.CV_32F, 0, 1)
+    strength = _length(x, y)
+    angle = np.arctan2(y, x) % np.pi
+    bins = (angle * (_N_ORIENTATIONS / np.pi)).astype(np.int32) % _N_ORIENTATIONS
+    flat = bins.ravel()
+    everything = np.bincount(flat, strength.ravel(), _N_ORIENTATIONS)
+    moving = np.bincount(flat, (strength * weight).ravel(), _N_ORIENTATIONS)
+    # The structure tensor tells lines (coherent) from corners and dots.
+    xx, yy, xy = (cv2.boxFilter(z, -1, (5, 5)) for z in (x * x, y * y, x * y))
+    coherence = np.sqrt((xx - yy) ** 2 + 4 * xy**2) / (xx + yy + 1e-4)
+    total = weight.sum() + _EPS
+    statistics = [
+        strength.mean(),
+        (strength * weight).sum() / total,
+        (coherence * weight).sum() / total,
+        np.sqrt((weight**2).mean()) / (weight.mean() + 1e-3),
+    ]
+    return (
+        everything.astype(np.float64),
+        moving.astype(np.float64),
+        np.array(statistics, dtype=np.float64),
+    )
+
+
+def _length(x: NDArray[np.floating], y: NDArray[np.floating]) -> Floats:
+    """Return the lengths of vectors.
+
+    OpenCV's own magnitude rounds by where the array happens to lie in memory.
+    """
+    return np.asarray(np.sqrt(x * x + y * y), dtype=np.float32)
+
+
 def _layout(grey: Floats, change: Floats) -> Floats:
-    """Return layer 3: where the edges and the changes are."""
+    """Return layer 3: where the edges and the changes are, in how many pieces."""
     mean = grey.mean(axis=0)
-    edges = cv2.magnitude(
+    edges = _length(
         cv2.Sobel(mean, cv2.CV_32F, 1, 0), cv2.Sobel(mean, cv2.CV_32F, 0, 1)
     )
     changed = change.mean(axis=0)
+    pieces = np.mean([_pieces(still) for still in change], axis=0)
     return np.concatenate(
-        [_on_grid(edges), _on_grid(changed), _profiles(changed), _moments(changed)]
-    )
+        [
+            _on_grid(edges, 3),
+            _on_grid(changed, 4),
+            _profiles(changed),
+            _moments(changed),
+            pieces,
+        ]
+    ).astype(np.float32)
 
 
-def _on_grid(energy: Floats) -> Floats:
-    """Return the shares of the cells of a coarse grid."""
-    cells = cv2.resize(energy, (_GRID, _GRID), interpolation=cv2.INTER_AREA)
+def _on_grid(energy: Floats, n_cells: int) -> Floats:
+    """Return the shares of the cells of a coarse square grid."""
+    cells = cv2.resize(energy, (n_cells, n_cells), interpolation=cv2.INTER_AREA)
     return _share(cells.ravel())
 
 
@@ -228,9 +272,9 @@ def _profiles(energy: Floats) -> Floats:
 
 
 def _moments(energy: Floats) -> Floats:
-    """Return centre, spread, tilt, filling and peak of an energy."""
+    """Return centre, spread and its direction, and filling of an energy."""
     share = energy / (energy.sum() + _EPS)
-    y, x = np.mgrid[0:1 : _HEIGHT * 1j, 0:1 : _WIDTH * 1j]
+    y, x = np.mgrid[0 : 1 : _HEIGHT * 1j, 0 : 1 : _WIDTH * 1j]
     centre_x, centre_y = float((share * x).sum()), float((share * y).sum())
     spread_x = float(np.sqrt((share * (x - centre_x) ** 2).sum()))
     spread_y = float(np.sqrt((share * (y - centre_y) ** 2).sum()))
@@ -241,9 +285,33 @@ def _moments(energy: Floats) -> Floats:
             spread_x,
             spread_y,
             np.log((spread_x + 0.01) / (spread_y + 0.01)),
-            (energy > 0).mean(),
+            np.log((energy > 0.02).mean() + 0.001),
         ],
         dtype=np.float32,
+    )
+
+
+def _pieces(change: Floats) -> NDArray[np.float64]:
+    """Return number, sizes and shapes of the connected pieces that differ."""
+    mask = (change > 0.08).astype(np.uint8)
+    _, _, statistics, _ = cv2.connectedComponentsWithStats(mask)
+    pieces = statistics[1:][statistics[1:, cv2.CC_STAT_AREA] >= 4]
+    if len(pieces) == 0:
+        return np.zeros(7)
+    area = pieces[:, cv2.CC_STAT_AREA].astype(np.float64)
+    width = pieces[:, cv2.CC_STAT_WIDTH].astype(np.float64)
+    height = pieces[:, cv2.CC_STAT_HEIGHT].astype(np.float64)
+    weight = area / area.sum()
+    return np.array(
+        [
+            np.log1p(len(pieces)),
+            np.log(area.max()),
+            np.log(np.median(area)),
+            area.max() / area.sum(),
+            (weight * np.log(width / height)).sum(),
+            (weight * area / (width * height)).sum(),
+            (weight * np.hypot(width / _WIDTH, height / _HEIGHT)).sum(),
+        ]
     )
 
 
@@ -258,18 +326,20 @@ def _flows(grey: Floats) -> Floats:
         ).astype(np.uint8)
         for image in grey
     ]
-    estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     estimator.setFinestScale(1)
+    still = np.zeros((_FLOW_HEIGHT, _FLOW_WIDTH, 2), np.float32)
     flows = [
-        # A vector of its own for each pair: nothing is carried from pair to pair.
-        estimator.calc(first, second, None)
-        for first, second in zip(small[:-1], small[1:], strict=True)
+        # From rest for each pair: nothing is carried over from the last.
+        estimator.calc(first, second, still.copy())
+        for first, second in pairwise(small)
     ]
     if not flows:
-        return np.zeros((1, _FLOW_HEIGHT, _FLOW_WIDTH, 2), np.float32)
-    flow = np.stack(flows)
+        return still[np.newaxis]
+    flow = np.stack(flows).astype(np.float32)
     # The camera's own motion is what most of the picture does.
-    return flow - np.median(flow, axis=(1, 2), keepdims=True)
+    usual = np.median(flow, axis=(1, 2), keepdims=True)
+    return np.asarray(flow - usual, dtype=np.float32)
 
 
 def _motion(flow: Floats) -> Floats:
@@ -315,25 +385,43 @@ def _motion(flow: Floats) -> Floats:
 
 
 def _rhythm(grey: Floats, flow: Floats, rate_hz: float) -> Floats:
-    """Return layer 5: what repeats, and how often."""
-    if len(grey) < 2:
-        return np.zeros(7 * (len(_RHYTHM_EDGES_HZ) - 1), np.float32)
+    """Return layer 5: what repeats, how often and how regularly."""
+    n_bands = len(_RHYTHM_EDGES_HZ) - 1
+    if len(grey) < 4:
+        return np.zeros(5 * n_bands + 3 * 3, np.float32)
     difference = np.abs(np.diff(grey, axis=0))
     floor = np.median(difference, axis=(1, 2), keepdims=True)
-    activity = np.maximum(difference - 2.0 * floor - 0.02, 0)
-    total = activity.sum(axis=(1, 2))
+    activity = np.maximum(difference - 2.0 * floor - 0.02, 0).mean(axis=(1, 2))
+    sample = np.linspace(0, len(grey) - 1, min(15, len(grey))).astype(int)
+    changed = grey - np.median(grey[sample], axis=0)
+    amount = np.abs(changed).mean(axis=(1, 2))
     y, x = np.mgrid[-1 : 1 : _HEIGHT * 1j, -1 : 1 : _WIDTH * 1j].astype(np.float32)
-    changed = grey - np.median(grey[:: max(len(grey) // 15, 1)], axis=0)
     series = [
-        total,
-        flow[..., 0].mean(axis=(1, 2)),
-        flow[..., 1].mean(axis=(1, 2)),
-        (changed * x).mean(axis=(1, 2)),
-        (changed * y).mean(axis=(1, 2)),
-        grey.mean(axis=(1, 2)),
-        np.abs(changed).mean(axis=(1, 2)),
+        [activity],
+        [amount],
+        [flow[..., 0].mean(axis=(1, 2)), flow[..., 1].mean(axis=(1, 2))],
+        [(changed * x).mean(axis=(1, 2)), (changed * y).mean(axis=(1, 2))],
+        [(np.abs(flow).sum(axis=-1) > 0.5).mean(axis=(1, 2))],
     ]
     edges = np.array(_RHYTHM_EDGES_HZ)
-    return np.concatenate(
-        [_share(band_powers(values, rate_hz, edges)) for values in series]
-    )
+    spectra = [
+        _share(np.sum([band_powers(one, rate_hz, edges) for one in group], axis=0))
+        for group in series
+    ]
+    regularity = [_regularity(one) for one in (activity, amount, series[3][1])]
+    return np.concatenate([*spectra, *regularity]).astype(np.float32)
+
+
+def _regularity(series: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return height and lag of the autocorrelation's first peak, and relative depth."""
+    centred = series - series.mean()
+    n_times = len(series)
+    correlation = np.correlate(centred, centred, "full")[n_times - 1 :]
+    correlation = correlation / (correlation[0] + _EPS**2)
+    depth = np.log1p(series.std() / (np.abs(series).mean() + 1e-4))
+    below = np.flatnonzero(correlation < 0)
+    if len(below) == 0 or below[0] >= n_times // 2:
+        return np.array([0.0, 1.0, depth])
+    part = correlation[below[0] : max(n_times // 2 + 1, below[0] + 1)]
+    peak = int(part.argmax())
+    return np.array([part[peak], (below[0] + peak) / n_times, depth])

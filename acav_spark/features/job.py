@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
 
-from acav_spark.chunks import record_failures, require_few_failures, run_in_chunks
+from acav_spark.chunks import (
+    record_failures,
+    require_few_failures,
+    retire_failures,
+    run_in_chunks,
+)
 from acav_spark.config import section_hash
 from acav_spark.features.extraction import Item, extract_items
 from acav_spark.features.registry import create_extractor
@@ -26,7 +31,7 @@ from acav_spark.settings import settle
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
     from acav_spark.config.models import Config, ExtractorConfig
     from acav_spark.context import StageContext
@@ -65,7 +70,9 @@ def extract_features(context: StageContext) -> StageResult:
         If an extractor is unknown.
     """
     config = _settled(context)
-    chosen = {e.name: create_extractor(e.name, e.options) for e in config.features.extractors}
+    chosen = {
+        e.name: create_extractor(e.name, e.options) for e in config.features.extractors
+    }
     hashes = {name: extractor_hash(config, name) for name in chosen}
     clips = context.warehouse.read("clips").where("start_s IS NOT NULL")
     n_retired = _retire(context, clips)
@@ -81,7 +88,7 @@ def extract_features(context: StageContext) -> StageResult:
         STAGE, stage_hash(config), inputs=("clips", "videos"), config=config
     ) as run:
 
-        def commit(results: DataFrame) -> None:
+        def commit(results: DataFrame, chunk: Row) -> None:
             good = results.where(F.col("error_code").isNull())
             hash_of = F.create_map(*[F.lit(x) for pair in hashes.items() for x in pair])
             version_of = F.create_map(
@@ -98,13 +105,15 @@ def extract_features(context: StageContext) -> StageResult:
                     F.lit(run.run_id).alias("run_id"),
                 ),
             )
-            counts["rows"] += good.count()
+            counts["rows"] += chunk["n_results"] - chunk["n_failed"]
+            counts["failed"] += chunk["n_failed"]
             for name in chosen:
-                counts["failed"] += record_failures(
+                record_failures(
                     context,
                     stage=STAGE,
                     scope=name,
                     results=results.where(F.col("extractor") == name),
+                    n_failed=chunk[f"n_failed_{name}"],
                     stage_hash=hashes[name],
                     run_id=run.run_id,
                 )
@@ -116,8 +125,16 @@ def extract_features(context: StageContext) -> StageResult:
             n_pending=n_pending,
             key="item_id",
             unit="clips",
-            process=partial(_extract_all, rules=_rules(config, n_layers), schema=schema),
+            process=partial(
+                _extract_all, rules=_rules(config, n_layers), schema=schema
+            ),
             commit=commit,
+            counted={
+                f"n_failed_{name}": F.count_if(
+                    (F.col("extractor") == name) & F.col("error_code").isNotNull()
+                )
+                for name in chosen
+            },
         )
         run.result = StageResult(
             STAGE,
@@ -206,6 +223,7 @@ def _retire(context: StageContext, clips: DataFrame) -> int:
     if n_gone:
         context.warehouse.delete_keys("features", gone)
     gone.unpersist()
+    retire_failures(context, STAGE, present)
     return n_gone
 
 
@@ -283,5 +301,3 @@ def _extract_batches(
                 ],
                 schema,
             )
-
-

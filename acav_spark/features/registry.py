@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import importlib
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from acav_spark.errors import AcavError, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from acav_spark.features.extractor import Extractor
 
 __all__ = ["create_extractor", "known_extractors"]
@@ -109,8 +110,8 @@ def _load(name: str, target: str) -> type:
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
         msg = (
-            f"extractor {name!r}: expected a class {class_name!r} in {module_name}, got "
-            f"{'nothing of that name' if found is None else type(found).__name__}."
+            f"extractor {name!r}: expected a class {class_name!r} in {module_name}, "
+            f"got {'nothing of that name' if found is None else type(found).__name__}."
         )
         raise ConfigError(msg)
     return found

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def band_powers(
@@ -38,7 +42,9 @@ def band_powers(
     centred = series - series.mean(axis=-1, keepdims=True)
     slope = (centred * times).sum(axis=-1, keepdims=True) / (times**2).sum()
     windowed = (centred - slope * times) * np.hanning(n_times + 2)[1:-1]
-    n_fft = 1 << int(np.ceil(np.log2(max(n_times, 4 * rate_hz / np.diff(edges_hz).min()))))
+    n_fft = 1 << int(
+        np.ceil(np.log2(max(n_times, 4 * rate_hz / np.diff(edges_hz).min())))
+    )
     power = np.abs(np.fft.rfft(windowed, n_fft)) ** 2
     places = np.searchsorted(np.fft.rfftfreq(n_fft, 1 / rate_hz), edges_hz)
     summed = np.concatenate(

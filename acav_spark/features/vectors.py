@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from acav_spark.errors import MediaError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 __all__ = ["NON_FINITE_VECTOR", "VECTOR_OVERFLOW", "decode_fp16", "encode_fp16"]
 
@@ -128,7 +128,7 @@ def _require_lengths(lengths: NDArray[np.integer], dimension: int) -> None:
     if len(wrong):
         found = sorted({int(lengths[row]) // 2 for row in wrong[:1000]})
         msg = (
-            f"decode_fp16: expected vectors of {dimension} numbers, got {len(wrong)} of "
-            f"{len(lengths)} with other lengths, such as {found[:5]}."
+            f"decode_fp16: expected vectors of {dimension} numbers, got "
+            f"{len(wrong)} of {len(lengths)} with other lengths, such as {found[:5]}."
         )
         raise ValueError(msg)

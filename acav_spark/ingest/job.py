@@ -43,7 +43,7 @@ from acav_spark.settings import settle
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
     from acav_spark.config.models import Config
     from acav_spark.context import StageContext
@@ -136,24 +136,24 @@ def ingest_videos(context: StageContext) -> StageResult:
     counts = {"failed": 0, "rejected": 0, "hopeless": 0}
     with context.run(STAGE, stage_hash(config), config=config) as run:
 
-        def commit(results: DataFrame) -> None:
+        def commit(results: DataFrame, chunk: Row) -> None:
             good = results.where(F.col("error_code").isNull())
             context.warehouse.insert(
                 "videos", _video_rows(good, source, config, run.run_id)
             )
-            counts["rejected"] += good.where(F.col("reject_reason").isNotNull()).count()
-            counts["failed"] += record_failures(
+            counts["rejected"] += chunk["n_rejected"]
+            counts["failed"] += chunk["n_failed"]
+            # A text beside the videos is no sign of trouble with the videos.
+            counts["hopeless"] += chunk["n_hopeless"]
+            record_failures(
                 context,
                 stage=STAGE,
                 scope="",
                 results=results,
+                n_failed=chunk["n_failed"],
                 stage_hash=stage_hash(config),
                 run_id=run.run_id,
             )
-            # A text beside the videos is no sign of trouble with the videos.
-            counts["hopeless"] += results.where(
-                F.col("error_code").isNotNull() & (F.col("error_code") != NOT_MEDIA)
-            ).count()
 
         run_in_chunks(
             context,
@@ -164,6 +164,10 @@ def ingest_videos(context: StageContext) -> StageResult:
             unit="videos",
             process=process,
             commit=commit,
+            counted={
+                "n_rejected": F.count("reject_reason"),
+                "n_hopeless": F.count_if(F.col("error_code") != NOT_MEDIA),
+            },
         )
         n_duplicates = _mark_duplicates(context)
         run.result = StageResult(

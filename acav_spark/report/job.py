@@ -11,7 +11,7 @@ import numpy as np
 from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
 
 from acav_spark._version import __version__
-from acav_spark.config import to_yaml
+from acav_spark.config import redacted, to_yaml
 from acav_spark.errors import MediaError
 from acav_spark.media.isolated import poster_isolated, waveform_envelope_isolated
 from acav_spark.media.sandbox import Limits, Sandbox
@@ -177,7 +177,7 @@ def gather_report(context: StageContext) -> ReportData:
         epochs=_epochs(context),
         correspondence=gather_correspondence(context, name),
         stage_runs=[_stage_run(row) for row in reversed(runs)],
-        config_yaml=to_yaml(context.config),
+        config_yaml=to_yaml(redacted(context.config)),
         tables=_tables(context),
     )
 

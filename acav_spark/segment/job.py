@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
 
-from acav_spark.chunks import record_failures, require_few_failures, run_in_chunks
+from acav_spark.chunks import (
+    record_failures,
+    require_few_failures,
+    retire_failures,
+    run_in_chunks,
+)
 from acav_spark.config import section_hash
 from acav_spark.errors import MediaError
 from acav_spark.ingest.ids import clip_id
@@ -34,7 +39,7 @@ from acav_spark.settings import settle
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
     from acav_spark.config.models import Config
     from acav_spark.context import StageContext
@@ -113,7 +118,7 @@ def segment_clips(context: StageContext) -> StageResult:
     the_hash = stage_hash(config)
     with context.run(STAGE, the_hash, inputs=("videos",), config=config) as run:
 
-        def commit(results: DataFrame) -> None:
+        def commit(results: DataFrame, chunk: Row) -> None:
             marks = (
                 F.lit(the_hash).alias("stage_hash"),
                 F.lit(run.run_id).alias("run_id"),
@@ -125,12 +130,14 @@ def segment_clips(context: StageContext) -> StageResult:
                 F.inline("clips"),
             )
             context.warehouse.insert("clips", clips.select("*", *marks))
-            counts["clips"] += clips.count()
-            counts["failed"] += record_failures(
+            counts["clips"] += chunk["n_clips"] or 0
+            counts["failed"] += chunk["n_failed"]
+            record_failures(
                 context,
                 stage=STAGE,
                 scope="",
                 results=results,
+                n_failed=chunk["n_failed"],
                 stage_hash=the_hash,
                 run_id=run.run_id,
             )
@@ -150,6 +157,7 @@ def segment_clips(context: StageContext) -> StageResult:
             unit="videos",
             process=partial(_segment_all, rules=_rules(config)),
             commit=commit,
+            counted={"n_clips": F.sum("n_clips")},
         )
         run.result = StageResult(
             STAGE,
@@ -199,6 +207,7 @@ def _retire(context: StageContext, accepted: DataFrame) -> int:
         context.warehouse.delete_keys("clips", gone)
         context.warehouse.delete_keys("segmentations", gone)
     gone.unpersist()
+    retire_failures(context, STAGE, accepted.select("video_id"))
     return n_gone
 
 
@@ -212,7 +221,7 @@ def _pending(context: StageContext, accepted: DataFrame) -> DataFrame:
     return (
         accepted.join(done, "video_id", "left_anti")
         .join(hopeless, "video_id", "left_anti")
-        .select(F.col("video_id").alias("item_id"), "uri")
+        .select(F.col("video_id").alias("item_id"), "uri", "duration_s")
     )
 
 
@@ -231,7 +240,7 @@ def _segment_batches(
             yield record_batch([_segmented(item, rules)], _RESULT)
 
 
-def _segmented(item: Mapping[str, str], rules: _Rules) -> dict[str, object]:
+def _segmented(item: Mapping[str, Any], rules: _Rules) -> dict[str, object]:
     row: dict[str, object] = {"item_id": item["item_id"], "uri": item["uri"]}
     try:
         path = path_from_uri(item["uri"], rules.allowed_schemes)
@@ -244,6 +253,7 @@ def _segmented(item: Mapping[str, str], rules: _Rules) -> dict[str, object]:
             max_clips=rules.max_clips,
             max_silence_fraction=rules.max_silence_fraction,
             max_stillness_fraction=rules.max_stillness_fraction,
+            duration_s=item["duration_s"],
         )
     except MediaError as error:
         return {**row, **failure(error)}

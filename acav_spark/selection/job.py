@@ -250,22 +250,24 @@ def _select(
             )
             raise StageError(msg)
     rest = np.flatnonzero(~is_before)
+    tables = None
+    if before:
+        tables = ContingencyTables.from_assignments(
+            ids[is_before], candidates.pairs, n_clusters=candidates.n_clusters
+        )
     context.reporter.start(STAGE, n_select - n_before, "clips")
     try:
         if chosen.method == "random":
             drawn = random_selection(len(rest), n_select - n_before, seed=chosen.seed)
-            return replay(ids, rest[drawn], **counts)
+            return replay(ids, rest[drawn], previous=tables, **counts)
         options = {
             "batch_size": chosen.batch_size,
             "per_batch": chosen.per_batch,
             "seed": chosen.seed,
             "progress": progress,
         }
-        if not before:
+        if tables is None:
             return batch_greedy(ids, n_select, **counts, **options)
-        tables = ContingencyTables.from_assignments(
-            ids[is_before], candidates.pairs, n_clusters=candidates.n_clusters
-        )
         found = extend(tables, ids[rest], n_select - n_before, **options)
     finally:
         context.reporter.finish()

@@ -267,13 +267,13 @@ FAILURES = Table(
 
 RUNS = Table(
     "runs",
-    "The ledger: one row for each execution of a stage that had work to do.",
+    "The ledger: one row for each execution of a stage that had work to do, and ended.",
     ("run_id",),
     (
         Column("run_id", "STRING", "The run; sorts by time.", False),
         Column("stage", "STRING", "Stage that ran.", False),
         Column("scope", "STRING", "Name of the clustering or selection, or empty.", False),
-        Column("status", "STRING", "running, succeeded, failed, interrupted.", False),
+        Column("status", "STRING", "succeeded, failed or interrupted (killed).", False),
         Column("started_at", "TIMESTAMP", "Start.", False),
         Column("ended_at", "TIMESTAMP", "End."),
         Column("seconds", "DOUBLE", "Wall time."),
@@ -291,7 +291,7 @@ RUNS = Table(
         Column("metrics", "MAP<STRING,DOUBLE>", "Other figures of the run."),
         Column("message", "STRING", "Error, or remark."),
     ),
-    {"status_known": "status IN ('running', 'succeeded', 'failed', 'interrupted')"},
+    {"status_known": "status IN ('succeeded', 'failed', 'interrupted')"},
 )
 
 TABLES: tuple[Table, ...] = (

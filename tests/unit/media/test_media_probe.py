@@ -180,6 +180,28 @@ def test_frames_of_too_many_pixels_are_refused(tmp_path: Path) -> None:
         assert probe_isolated(enough, path).width == WIDTH
 
 
+def test_a_file_without_end_is_left_at_the_time_limit(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "endless.mkv", duration_s=0.5)
+    with path.open("r+b") as file:
+        file.truncate(2**40)  # zeros that take no room on the disk
+    with (
+        Sandbox(Limits(time_s=1.0)) as hasty,
+        pytest.raises(MediaError, match="took longer than 1 s") as caught,
+    ):
+        probe_isolated(hasty, path)
+    assert caught.value.code == "time_limit"
+
+
+def test_a_file_that_wants_much_memory_is_left_at_the_limit(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "big.mp4", duration_s=0.2, size=(4096, 2304))
+    with Sandbox(Limits(memory_bytes=2**24)) as small:
+        with pytest.raises(MediaError) as caught:
+            probe_isolated(small, path)
+        assert caught.value.code == "memory_limit"
+        tiny = write_video(tmp_path / "tiny.mp4", duration_s=0.2)
+        assert probe_isolated(small, tiny).width == WIDTH
+
+
 @pytest.mark.parametrize(
     ("make", "code"),
     [

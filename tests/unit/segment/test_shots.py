@@ -82,8 +82,6 @@ def test_a_hard_cut_is_found_at_its_frame(tmp_path: Path) -> None:
     ("name", "threshold"),
     [
         ("chrome.webm", 10.0),
-        ("chrome.webm", 3.0),
-        ("women_long_jump.mp4", 10.0),
         ("women_long_jump.mp4", 2.0),
         ("echo-hereweare.webm", 10.0),
         ("trailer.ogv", 1.0),
@@ -140,6 +138,7 @@ def test_one_bad_packet_does_not_cost_a_video(data_dir: Path) -> None:
         data_dir / "videos" / "trailer.ogv", max_pixels=_MAX_PIXELS
     )
     assert (measured.n_frames, measured.n_bad_packets) == (1340, 209)
+    assert (measured.width, measured.height) == (300, 180)
     assert measured.duration_s == pytest.approx(64.54, abs=0.01)
 
 
