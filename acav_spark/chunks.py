@@ -11,7 +11,7 @@ import math
 import threading
 from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
+from pyspark.sql import functions as F
 
 from acav_spark.errors import StageError
 from acav_spark.progress import Rate
@@ -189,9 +189,8 @@ def require_few_failures(
     if n_items and n_failed / n_items > allowed:
         msg = (
             f"{stage}: expected at most {allowed:.0%} of items to fail, got {n_failed} "
-            f"of {n_items}. See them with: acav sql \"select error_code, message, uri "
-            f"from failures where stage = '{stage}'\". If they are as they should be, "
-            "allow more with --set execution.max_failed_fraction=1.0."
+            f"of {n_items}. See them with 'acav show failures'. If they are as they "
+            "should be, allow more with --set execution.max_failed_fraction=1.0."
         )
         raise StageError(msg)
 

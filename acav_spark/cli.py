@@ -23,13 +23,13 @@ from acav_spark.cli_support import (
 from acav_spark.config import describe_options, to_yaml
 from acav_spark.errors import AcavError, ConfigError
 from acav_spark.pipeline import STAGES, run_stages, stages_named
-from acav_spark.runs import StageResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from acav_spark.context import StageContext
     from acav_spark.pipeline import Stage
+    from acav_spark.runs import StageResult
 
 _CURATE = "Curate"
 _STAGES = "Single stages (also jobs/STAGE.py under spark-submit)"
@@ -48,12 +48,19 @@ app = typer.Typer(
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="Configuration file, or the name of one of the package's own: demo, local, paper.", envvar="ACAV_CONFIG"),
+    typer.Option(
+        "--config",
+        "-c",
+        help="Configuration file, or one of the package's: demo, local, paper.",
+        envvar="ACAV_CONFIG",
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", "-s", help="Override an option, such as selection.size=500; repeatable."
+        "--set",
+        "-s",
+        help="Override an option, such as selection.size=500; repeatable.",
     ),
 ]
 Refit = Annotated[
@@ -232,7 +239,9 @@ def sql(
 def _print_rows(names: list[str], rows: list[list[str]], output: str) -> None:
     if output == "json":
         for row in rows:
-            typer.echo(json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False))
+            typer.echo(
+                json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False)
+            )
         return
     if output == "csv":
         import csv

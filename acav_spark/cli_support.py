@@ -19,6 +19,7 @@ from acav_spark.progress import BarReporter, SilentReporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
     from acav_spark.config import Config
     from acav_spark.context import StageContext
 
@@ -54,7 +55,9 @@ class Options:
         overrides = list(self.overrides or [])
         if self.on_change is not None:
             if self.on_change not in _CHOICES:
-                msg = f"--on-change: expected one of {_CHOICES}, got {self.on_change!r}."
+                msg = (
+                    f"--on-change: expected one of {_CHOICES}, got {self.on_change!r}."
+                )
                 raise ConfigError(msg)
             overrides.append(f"execution.on_change={self.on_change}")
         return load_config(config_path(self.config), overrides).config
@@ -111,9 +114,7 @@ def opened(options: Options, *, must_exist: bool = False) -> Iterator[StageConte
     else:
         for extractor in config.features.extractors:
             create_extractor(extractor.name, extractor.options)
-        prepare_storage(
-            root, format_version=FORMAT_VERSION, code_version=__version__
-        )
+        prepare_storage(root, format_version=FORMAT_VERSION, code_version=__version__)
     is_drawn = CONSOLE.is_terminal and not options.quiet
     yield StageContext(
         get_session(config.spark),

@@ -73,7 +73,11 @@ def checks(config: Config) -> list[Check]:
 def checks_table(found: list[Check]) -> Table:
     """Return the checks as a table."""
     table = Table("", "what", "found", "how to mend it", box=None, header_style="bold")
-    marks = {"ok": ("ok", "green"), "optional": ("-", "yellow"), "broken": ("NO", "red")}
+    marks = {
+        "ok": ("ok", "green"),
+        "optional": ("-", "yellow"),
+        "broken": ("NO", "red"),
+    }
     for check in found:
         text, style = marks[check.state]
         table.add_row(
@@ -155,7 +159,7 @@ def _spark(config: Config) -> Check:
     try:
         session = get_session(config.spark)
         count = session.range(3).count()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+    except Exception as error:
         reason = str(error).split("\n", 1)[0][:300]
         return Check("Spark session", "broken", reason, "see the checks above")
     cores = session.sparkContext.defaultParallelism

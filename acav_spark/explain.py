@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
+from pyspark.sql import functions as F
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -42,9 +42,9 @@ def explain_clip(context: StageContext, clip_id: str) -> Group:
     if segmented is not None:
         parts.append(
             Text(
-                f"One of {segmented['n_clips']} clips cut from {segmented['n_candidates']}"
-                f" candidates in {segmented['n_shots']} shots, by the rule "
-                f"{segmented['rule']}."
+                f"One of {segmented['n_clips']} clips cut from "
+                f"{segmented['n_candidates']} candidates in "
+                f"{segmented['n_shots']} shots, by the rule {segmented['rule']}."
             )
         )
     features = _all(context, "features", clip_id, "extractor")
@@ -100,7 +100,10 @@ def _video_table(video: Row) -> Table:
 
 
 def _clusters_table(
-    context: StageContext, clip_id: str, features: list[Row], runs: list[tuple[str, str]]
+    context: StageContext,
+    clip_id: str,
+    features: list[Row],
+    runs: list[tuple[str, str]],
 ) -> Table:
     versions = {row["extractor"]: row["model_version"] for row in features}
     books = {

@@ -43,8 +43,10 @@ class Stage:
 
     def load(self) -> Callable[[StageContext], StageResult]:
         """Return the stage's function."""
-        function = getattr(importlib.import_module(self.module), self.name)
-        return function  # type: ignore[no-any-return]  # the stages' common signature
+        function: Callable[[StageContext], StageResult] = getattr(
+            importlib.import_module(self.module), self.name
+        )
+        return function
 
 
 STAGES: tuple[Stage, ...] = (

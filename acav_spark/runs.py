@@ -174,7 +174,7 @@ class Ledger:
 
     def config_of(self, run_id: str) -> dict[str, object] | None:
         """Return the resolved configuration of a run; None if it is not known."""
-        from pyspark.sql import functions as F  # noqa: N812
+        from pyspark.sql import functions as F
 
         row = (
             self._warehouse.read("runs")
@@ -186,7 +186,7 @@ class Ledger:
 
     def last_metrics(self, stage: str, scope: str) -> dict[str, float]:
         """Return the figures of the last run of a stage that succeeded."""
-        from pyspark.sql import functions as F  # noqa: N812
+        from pyspark.sql import functions as F
 
         row = (
             self._warehouse.read("runs")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
+from pyspark.sql import functions as F
 
 from acav_spark.config import Config, diff
 from acav_spark.errors import StageError
@@ -68,7 +68,9 @@ def settle(
     choice = "recompute" if context.is_refit else config.execution.on_change
     if choice == "recompute":
         for name, condition in ((table, where), *dependants):
-            context.warehouse.delete(name, f"({condition}) AND stage_hash != '{current}'")
+            context.warehouse.delete(
+                name, f"({condition}) AND stage_hash != '{current}'"
+            )
         _logger.info("deleted rows to compute anew table=%s n=%d", table, n_rows)
         return config
     stored = context.ledger.config_of(old[0]["run_id"])
@@ -79,12 +81,14 @@ def settle(
         f"{stage}: {table} holds {n_rows} rows made under other settings"
         f"{': ' + '; '.join(changes) if changes else ''}. Rows of both are never "
         "mixed. Choose --on-change keep (go on under the old settings), --on-change "
-        "recompute (delete them and compute anew), or another --set storage.root=FOLDER."
+        "recompute (delete them, compute anew), or another --set storage.root=FOLDER."
     )
     raise StageError(msg)
 
 
-def _changes(config: Config, stored: dict[str, object] | None, section: str) -> list[str]:
+def _changes(
+    config: Config, stored: dict[str, object] | None, section: str
+) -> list[str]:
     if stored is None:
         return []
     new = config.model_dump(mode="json")

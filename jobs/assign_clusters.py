@@ -1,4 +1,4 @@
-"""Run the stage ``assign_clusters`` under spark-submit; arguments as of ``acav assign_clusters``."""
+"""Run the stage ``assign_clusters`` under spark-submit, with its usual arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the stage ``extract_features`` under spark-submit; arguments as of ``acav extract_features``."""
+"""Run the stage ``extract_features`` under spark-submit, with its usual arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the stage ``fit_centroids`` under spark-submit; arguments as of ``acav fit_centroids``."""
+"""Run the stage ``fit_centroids`` under spark-submit, with its usual arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the stage ``ingest_videos`` under spark-submit; arguments as of ``acav ingest_videos``."""
+"""Run the stage ``ingest_videos`` under spark-submit, with its usual arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the stage ``publish_clips`` under spark-submit; arguments as of ``acav publish_clips``."""
+"""Run the stage ``publish_clips`` under spark-submit, with its usual arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the stage ``segment_clips`` under spark-submit; arguments as of ``acav segment_clips``."""
+"""Run the stage ``segment_clips`` under spark-submit, with its usual arguments."""
 
 from __future__ import annotations
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
-from acav_spark.tables.warehouse import Warehouse
+if TYPE_CHECKING:
+    from acav_spark.tables.warehouse import Warehouse
 
 # When and by which run a row was written, and how often it was tried, may differ.
 _ASIDE = {"run_id", "attempts"}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from samples import decoded_number
 
 from acav_spark.media.types import AudioSampling, DecodedClip, VideoSampling
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 
 class SeenNumber:
@@ -26,7 +30,7 @@ class SeenNumber:
         self, clips: Sequence[DecodedClip]
     ) -> list[tuple[NDArray[np.float32], ...]]:
         """Return the number, twice."""
-        vectors = []
+        vectors: list[tuple[NDArray[np.float32], ...]] = []
         for clip in clips:
             assert clip.frames is not None
             numbers = {decoded_number(frame) for frame in clip.frames}
@@ -51,7 +55,7 @@ class HeardNumber:
         self, clips: Sequence[DecodedClip]
     ) -> list[tuple[NDArray[np.float32], ...]]:
         """Return the number."""
-        vectors = []
+        vectors: list[tuple[NDArray[np.float32], ...]] = []
         for clip in clips:
             assert clip.waveform is not None
             assert clip.sample_rate_hz == 16_000

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 SAMPLE_RATE_HZ = 16_000
 FRAME_RATE = 10
@@ -34,7 +38,10 @@ def decoded_number(frame: NDArray[np.uint8]) -> int:
     """Return the number that a frame shows, whatever its size."""
     height, width = frame.shape[:2]
     top = frame[: height // 2].astype(float).mean(axis=(0, 2))
-    columns = [top[width * b // 8 + width // 32 : width * (b + 1) // 8 - width // 32] for b in range(8)]
+    columns = [
+        top[width * b // 8 + width // 32 : width * (b + 1) // 8 - width // 32]
+        for b in range(8)
+    ]
     return sum(1 << bit for bit, column in enumerate(columns) if column.mean() > 120)
 
 
@@ -81,7 +88,9 @@ def write_video(
         if has_audio:
             n_samples = round(duration_s * SAMPLE_RATE_HZ)
             times = np.arange(n_samples) / SAMPLE_RATE_HZ
-            wave = (0.3 * np.sin(2 * np.pi * tone_hz(number) * times)).astype(np.float32)
+            wave = (0.3 * np.sin(2 * np.pi * tone_hz(number) * times)).astype(
+                np.float32
+            )
             for start in range(0, n_samples, 1024):
                 chunk = wave[None, start : start + 1024]
                 sound = av.AudioFrame.from_ndarray(chunk, format="fltp", layout="mono")

@@ -1,4 +1,4 @@
-"""The stage that gives every clip its cluster in every view; the core is clustering's."""
+"""Gives every clip its cluster in every view; the core is in clustering."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``assign_clusters``: fills ``assignments`` and ``packed`` from features and codebooks."""
+"""``assign_clusters``: fills ``assignments`` and ``packed`` from codebooks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import Window
-from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
+from pyspark.sql import functions as F
 
 from acav_spark.chunks import run_in_chunks
 from acav_spark.clustering import Codebook
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pyspark import Broadcast
     from pyspark.sql import DataFrame, Row
 
-    from acav_spark.config.models import Config
     from acav_spark.context import StageContext
 
 STAGE = "assign_clusters"
@@ -55,7 +54,9 @@ def assign_clusters(context: StageContext) -> StageResult:
         context.warehouse.read("codebooks").where(chosen).orderBy("view_position")
     ).collect()
     if not codebooks:
-        msg = f"{STAGE}: clustering {name!r} is not fitted. Run 'acav run fit_centroids'."
+        msg = (
+            f"{STAGE}: clustering {name!r} is not fitted. Run 'acav run fit_centroids'."
+        )
         raise StageError(msg)
     the_hash = section_hash(STAGE, [row["fingerprint"] for row in codebooks])
     config = settle(
@@ -153,7 +154,11 @@ def _retire(context: StageContext, features: DataFrame, name: str) -> int:
         context.warehouse.read("assignments")
         .where(F.col("clustering") == name)
         .select("clustering", "extractor", "clip_id")
-        .join(features.select("extractor", "clip_id"), ["extractor", "clip_id"], "left_anti")
+        .join(
+            features.select("extractor", "clip_id"),
+            ["extractor", "clip_id"],
+            "left_anti",
+        )
         .persist()
     )
     n_gone = gone.count()
@@ -211,7 +216,9 @@ def _assign(
 
     def process(items: DataFrame) -> DataFrame:
         nearest = partial(_nearest_batches, codebooks=shared)
-        return items.join(features, "item_id").mapInArrow(nearest, spark_schema(_RESULT))
+        return items.join(features, "item_id").mapInArrow(
+            nearest, spark_schema(_RESULT)
+        )
 
     run_in_chunks(
         context,
@@ -271,7 +278,9 @@ def _complete(context: StageContext, name: str, extractors: list[str]) -> DataFr
         .where(F.col("n_extractors") == len(extractors))
         .select(
             "clip_id",
-            F.concat(*[f"clusters_{i}" for i in range(len(extractors))]).alias("clusters"),
+            F.concat(*[f"clusters_{i}" for i in range(len(extractors))]).alias(
+                "clusters"
+            ),
         )
     )
 
@@ -297,7 +306,10 @@ def _pack(
     # Signed hashes order from negative to positive, and so must their buckets.
     bits = 64 - _N_BUCKETS.bit_length() + 1
     hashed = hashed.withColumn("bucket", F.shiftright("order", bits)).persist()
-    sizes = {row["bucket"]: row["count"] for row in hashed.groupBy("bucket").count().collect()}
+    sizes = {
+        row["bucket"]: row["count"]
+        for row in hashed.groupBy("bucket").count().collect()
+    }
     first, firsts = 0, []
     for bucket in sorted(sizes):
         firsts.append((bucket, first))

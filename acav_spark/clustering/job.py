@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
+from pyspark.sql import functions as F
 
 from acav_spark.clustering import SGDKMeans, auto_n_clusters
 from acav_spark.config import section_hash
@@ -125,7 +125,7 @@ def fit_centroids(context: StageContext) -> StageResult:
             n_fitted = results.count()
         finally:
             context.reporter.finish()
-            context.spark.sparkContext.setJobDescription(None)
+            context.spark.sparkContext.setJobDescription("")
         _logger.info(
             "fitted clustering=%s views=%d k=%d n_clips=%d",
             *(name, n_fitted, n_clusters, n_clips),

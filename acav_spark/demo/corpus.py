@@ -165,10 +165,11 @@ def _require_own_folder(
     folder: Path, identity: dict[str, int], names: set[str]
 ) -> None:
     """Refuse a folder that holds another corpus, or videos that are not of this one."""
-    for name in ("manifest.json", "writing.json"):
-        if not (folder / name).exists():
-            continue
-        found = json.loads((folder / name).read_text(encoding="utf-8"))
+    markers = [folder / name for name in ("manifest.json", "writing.json")]
+    is_own = False
+    for marker in (path for path in markers if path.exists()):
+        is_own = True
+        found = json.loads(marker.read_text(encoding="utf-8"))
         if found != identity:
             msg = (
                 f"{folder}: expected the demo corpus {identity}, got {found}. "
@@ -176,7 +177,7 @@ def _require_own_folder(
             )
             raise ConfigError(msg)
     present = {path.name for path in (folder / "videos").glob("*")}
-    strange = sorted(present - names)
+    strange = sorted(present - names if is_own else present)
     if strange:
         msg = (
             f"{folder / 'videos'}: expected videos of the demo corpus only, got "

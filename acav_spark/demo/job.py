@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
+from pyspark.sql import functions as F
 
 from acav_spark.demo.evaluation import five_seeds, precision
 from acav_spark.demo.labels import label_of_clip, read_labels

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from acav_spark.features.extractor import Extractor
-    from acav_spark.media.isolated import decode_clip_isolated
 from acav_spark.media.sandbox import Limits
 
 EXTRACTOR_FAILED = "extractor_failed"
@@ -134,10 +133,10 @@ def _decode(
 def _run(
     name: str, extractor: Extractor, pairs: Sequence[tuple[Item, DecodedClip]]
 ) -> list[Extracted]:
-    """Run an extractor; when a batch fails, each clip by itself, so that one is lost."""
+    """Run an extractor; when a batch fails, on each clip by itself."""
     try:
         vectors = extractor.extract([clip for _, clip in pairs])
-    except Exception as error:  # noqa: BLE001 - becomes a row of failures
+    except Exception as error:  # becomes a row of failures
         if len(pairs) > 1:
             return [one for pair in pairs for one in _run(name, extractor, [pair])]
         item = pairs[0][0]

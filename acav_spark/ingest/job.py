@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyspark.sql import Window
-from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
+from pyspark.sql import functions as F
 
 from acav_spark.chunks import (
     record_failures,
@@ -118,14 +118,14 @@ def ingest_videos(context: StageContext) -> StageResult:
     source = input_format(config)
     if source == "media":
         listed = _listed(context, config)
-        process = partial(_probe_all, rules=_rules(config))
     else:
         listed = _metadata(context, config, source)
-        process = _unchanged
     listed = listed.persist()
     n_listed = listed.count()
     if n_listed == 0:
-        msg = f"input.uri: expected at least one video, found none in {config.input.uri!r}."
+        msg = (
+            f"input.uri: expected at least one video, found none in {config.input.uri}."
+        )
         raise ConfigError(msg)
     pending = _pending(context, listed)
     n_pending = pending.count()
@@ -162,7 +162,9 @@ def ingest_videos(context: StageContext) -> StageResult:
             n_pending=n_pending,
             key="item_id",
             unit="videos",
-            process=process,
+            process=partial(_probe_all, rules=_rules(config))
+            if source == "media"
+            else _unchanged,
             commit=commit,
             counted={
                 "n_rejected": F.count("reject_reason"),
@@ -236,7 +238,7 @@ def _rules(config: Config) -> _Rules:
 
 
 def _listed(context: StageContext, config: Config) -> DataFrame:
-    """Return the files of the input: a list of names and sizes, which is the driver's."""
+    """Return the files of the input; the driver holds their names."""
     rows = [
         (video_id_from_uri(file.uri), file.uri, file.problem)
         for file in list_media(config.input.uri)

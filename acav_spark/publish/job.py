@@ -7,7 +7,7 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
+from pyspark.sql import functions as F
 
 from acav_spark._version import __version__
 from acav_spark.config import section_hash
@@ -43,7 +43,9 @@ def publish_clips(context: StageContext) -> StageResult:
     rows = context.warehouse.read("selections").where(F.col("selection") == name)
     n_rows = rows.count()
     if n_rows == 0:
-        msg = f"{STAGE}: selection {name!r} is empty. Run 'acav run select_clips' first."
+        msg = (
+            f"{STAGE}: selection {name!r} is empty. Run 'acav run select_clips' first."
+        )
         raise StageError(msg)
     folder = published_folder(context, name)
     runs = sorted(r["run_id"] for r in rows.select("run_id").distinct().collect())

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
+from pyspark.sql import functions as F
 
 from acav_spark._version import __version__
 from acav_spark.config import redacted, to_yaml

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
+from pyspark.sql import functions as F
 
 from acav_spark.config import section_hash
 from acav_spark.errors import StageError
@@ -97,10 +97,10 @@ def select_clips(context: StageContext) -> StageResult:
         msg = f"selection.{error}"
         raise StageError(msg) from error
     before = _selected(context, name)
-    has_grown = n_clips > context.ledger.last_metrics(STAGE, name).get("n_candidates", 0)
-    is_anew = (
-        bool(before) and has_grown and config.selection.when_inputs_grow == "anew"
+    has_grown = n_clips > context.ledger.last_metrics(STAGE, name).get(
+        "n_candidates", 0
     )
+    is_anew = bool(before) and has_grown and config.selection.when_inputs_grow == "anew"
     if not is_anew and before and (len(before) >= n_select or len(before) == n_clips):
         message = ""
         if len(before) > n_select:
@@ -141,7 +141,7 @@ def stage_hash(context: StageContext, config: Config) -> str:
 
 
 def current_name(context: StageContext, base: str) -> str:
-    """Return the latest name of a selection: ``base``, or ``base-2``, ``base-3``, ..."""
+    """Return a selection's latest name: ``base``, or ``base-2``, ``base-3``, ..."""
     names = [
         row["selection"]
         for row in context.warehouse.read("selections")
@@ -186,8 +186,8 @@ def _candidates(context: StageContext, config: Config) -> _Candidates:
     ).sort_by("row_number")
     if not books or table.num_rows == 0:
         msg = (
-            f"{STAGE}: expected clips with clusters in clustering {name!r}, found none. "
-            "Run 'acav run assign_clusters' first, and look at 'acav status'."
+            f"{STAGE}: expected clips with clusters in clustering {name!r}, found "
+            "none. Run 'acav run assign_clusters' first, and look at 'acav status'."
         )
         raise StageError(msg)
     flat = table["clusters"].combine_chunks().flatten()
@@ -231,7 +231,7 @@ def _select(
 ) -> Selection:
     """Select, or go on from a former selection; rows are those of ``candidates``."""
     chosen, ids = config.selection, candidates.clusters
-    counts = {"n_clusters": candidates.n_clusters, "pairs": candidates.pairs}
+    n_clusters, pairs = candidates.n_clusters, candidates.pairs
     n_before = len(before)
 
     def progress(done: int, total: int) -> None:
@@ -244,31 +244,44 @@ def _select(
         is_before = places.is_valid().to_numpy(zero_copy_only=False)
         if is_before.sum() != n_before:
             msg = (
-                f"{STAGE}: expected the {n_before} selected clips among the candidates, "
-                f"found {is_before.sum()}: clips were deleted since. Choose --on-change "
-                "recompute, or another selection.name."
+                f"{STAGE}: expected the {n_before} selected clips among the "
+                f"candidates, found {is_before.sum()}: clips were deleted since. "
+                "Choose --on-change recompute, or another selection.name."
             )
             raise StageError(msg)
     rest = np.flatnonzero(~is_before)
     tables = None
     if before:
         tables = ContingencyTables.from_assignments(
-            ids[is_before], candidates.pairs, n_clusters=candidates.n_clusters
+            ids[is_before], pairs, n_clusters=n_clusters
         )
     context.reporter.start(STAGE, n_select - n_before, "clips")
     try:
         if chosen.method == "random":
             drawn = random_selection(len(rest), n_select - n_before, seed=chosen.seed)
-            return replay(ids, rest[drawn], previous=tables, **counts)
-        options = {
-            "batch_size": chosen.batch_size,
-            "per_batch": chosen.per_batch,
-            "seed": chosen.seed,
-            "progress": progress,
-        }
+            return replay(
+                ids, rest[drawn], n_clusters=n_clusters, pairs=pairs, previous=tables
+            )
         if tables is None:
-            return batch_greedy(ids, n_select, **counts, **options)
-        found = extend(tables, ids[rest], n_select - n_before, **options)
+            return batch_greedy(
+                ids,
+                n_select,
+                n_clusters=n_clusters,
+                pairs=pairs,
+                batch_size=chosen.batch_size,
+                per_batch=chosen.per_batch,
+                seed=chosen.seed,
+                progress=progress,
+            )
+        found = extend(
+            tables,
+            ids[rest],
+            n_select - n_before,
+            batch_size=chosen.batch_size,
+            per_batch=chosen.per_batch,
+            seed=chosen.seed,
+            progress=progress,
+        )
     finally:
         context.reporter.finish()
     return Selection(

@@ -252,7 +252,9 @@ FAILURES = Table(
     ("stage", "scope", "item_id"),
     (
         Column("stage", "STRING", "Stage that failed on the item.", False),
-        Column("scope", "STRING", "Such as the extractor; empty if there is none.", False),
+        Column(
+            "scope", "STRING", "Such as the extractor; empty if there is none.", False
+        ),
         Column("item_id", "STRING", "video_id or clip_id.", False),
         Column("uri", "STRING", "Where the item is."),
         Column("error_code", "STRING", "What is wrong, one of the fixed codes.", False),
@@ -272,7 +274,9 @@ RUNS = Table(
     (
         Column("run_id", "STRING", "The run; sorts by time.", False),
         Column("stage", "STRING", "Stage that ran.", False),
-        Column("scope", "STRING", "Name of the clustering or selection, or empty.", False),
+        Column(
+            "scope", "STRING", "Name of the clustering or selection, or empty.", False
+        ),
         Column("status", "STRING", "succeeded, failed or interrupted (killed).", False),
         Column("started_at", "TIMESTAMP", "Start.", False),
         Column("ended_at", "TIMESTAMP", "End."),

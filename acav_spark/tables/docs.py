@@ -17,8 +17,8 @@ def tables_markdown() -> str:
         "",
         "Written from `acav_spark/tables/catalog.py` by `make docs`.",
         "",
-        "Every table is a Delta table below `storage.root`. The key is unique: the only",
-        "writer, `acav_spark/tables/warehouse.py`, writes by it.",
+        "Every table is a Delta table below `storage.root`. The key is unique: the",
+        "only writer, `acav_spark/tables/warehouse.py`, writes by it.",
         "",
     ]
     for table in TABLES:

@@ -210,7 +210,7 @@ def _conformed(name: str, rows: DataFrame) -> DataFrame:
     TableError
         If a column is missing, or one is there that the table does not have.
     """
-    from pyspark.sql import functions as F  # noqa: N812 - Spark's convention
+    from pyspark.sql import functions as F
 
     table: Table = table_named(name)
     missing = [

@@ -4,48 +4,32 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from curation import N_VIDEOS, MakeContext, settings_for
+from samples import write_video
+
+from acav_spark.context import StageContext
+from acav_spark.pipeline import run_stages, stages_named
+from acav_spark.session import get_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyspark.sql import SparkSession
 
 _TESTS = Path(__file__).resolve().parents[1]
-
-os.environ.setdefault("PYARROW_IGNORE_TIMEZONE", "1")
-# Python workers import the tests' own extractors.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(_TESTS), os.environ.get("PYTHONPATH")])
-)
-
-from pyspark.sql import SparkSession  # noqa: E402 - after the environment
-from samples import write_video  # noqa: E402
-
-from acav_spark.config import Config, load_config  # noqa: E402
-from acav_spark.context import StageContext  # noqa: E402
-from acav_spark.pipeline import run_stages, stages_named  # noqa: E402
-from acav_spark.session import get_session  # noqa: E402
-
-N_VIDEOS = 8
-
-SETTINGS = [
-    "ingest.min_duration_s=1",
-    "segmentation.clip_duration_s=2",
-    "segmentation.max_clips_per_video=2",
-    "clustering.n_clusters=4",
-    "clustering.n_epochs=5",
-    "selection.size=50%",
-    "execution.n_partitions=2",
-    "execution.max_failed_fraction=1.0",
-    "report.n_cards=2",
-]
-
-MakeContext = Callable[..., StageContext]
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A session with Delta, made for small data."""
     scratch = tmp_path_factory.mktemp("spark")
+    # Python workers import the tests' own extractors.
+    known = [str(_TESTS), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, known))
     session = get_session(
         {
             "spark.master": "local[2,4]",
@@ -82,21 +66,18 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def settings_for(root: Path, videos: Path | str, *more: str) -> Config:
-    """Return a configuration for small videos."""
-    places = [f'input.uri="{videos}"', f'storage.root="{root}"']
-    return load_config(None, [*SETTINGS, *places, *more]).config
-
-
 @pytest.fixture
 def make_context(spark: SparkSession, tmp_path: Path, videos: Path) -> MakeContext:
     """Make contexts on a warehouse of the test's own."""
 
     def make(
-        *more: str, root: Path | None = None, inputs: Path | str = videos, **options: bool
+        *more: str,
+        root: Path | None = None,
+        inputs: Path | str = videos,
+        is_refit: bool = False,
     ) -> StageContext:
         config = settings_for(root or tmp_path / "warehouse", inputs, *more)
-        return StageContext(spark, config, **options)
+        return StageContext(spark, config, is_refit=is_refit)
 
     return make
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import MakeContext, settings_for
+from curation import MakeContext, settings_for
 from PIL import Image
-from pyspark.sql import SparkSession
 from samples import write_video
 
 from acav_spark.context import StageContext
 from acav_spark.errors import ConfigError, StageError, TableError
 from acav_spark.pipeline import run_stages, stages_named
 from acav_spark.storage import FORMAT_FILE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
 
 
 @pytest.fixture
@@ -36,7 +40,12 @@ def bad_folder(tmp_path: Path, videos: Path) -> Path:
     (folder / "link.mp4").symlink_to(secret)
     (folder / "dangling.mp4").symlink_to(tmp_path / "gone.mp4")
     os.mkfifo(folder / "pipe.mp4")
-    names = [" spaces  and 'quotes' \"x\".mp4", "new\nline.mp4", "ünïcode ☃.mp4", "-dash.mp4"]
+    names = [
+        " spaces  and 'quotes' \"x\".mp4",
+        "new\nline.mp4",
+        "ünïcode ☃.mp4",
+        "-dash.mp4",
+    ]
     for number, name in enumerate(names, start=10):
         write_video(folder / name, number)
     return folder
@@ -45,9 +54,7 @@ def bad_folder(tmp_path: Path, videos: Path) -> Path:
 def test_every_bad_file_is_one_row_and_the_rest_is_done(
     make_context: MakeContext, bad_folder: Path
 ) -> None:
-    context = make_context(
-        "clustering.n_clusters=2", inputs=bad_folder
-    )
+    context = make_context("clustering.n_clusters=2", inputs=bad_folder)
     run_stages(context, stages_named([]))
 
     read = context.warehouse.read
@@ -67,7 +74,9 @@ def test_every_bad_file_is_one_row_and_the_rest_is_done(
         "pipe.mp4": "not_a_regular_file",
     }
     rejected = read("videos").where("status = 'rejected'").collect()
-    assert [(r["title"], r["reject_reason"]) for r in rejected] == [("short", "too_short")]
+    assert [(r["title"], r["reject_reason"]) for r in rejected] == [
+        ("short", "too_short")
+    ]
     accepted = read("videos").where("status = 'accepted'").count()
     assert accepted == 4
     assert accepted + len(rejected) + len(failed) == len(list(bad_folder.iterdir()))
@@ -90,7 +99,9 @@ def test_a_file_that_vanishes_after_ingest_fails_in_the_next_stage(
     run_stages(context, stages_named(["segment_clips"]))
 
     rows = context.warehouse.read("failures").collect()
-    assert [(r["stage"], r["error_code"]) for r in rows] == [("segment_clips", "not_found")]
+    assert [(r["stage"], r["error_code"]) for r in rows] == [
+        ("segment_clips", "not_found")
+    ]
     assert context.warehouse.read("segmentations").count() == 1
 
 
@@ -130,7 +141,9 @@ def test_more_clusters_than_clips_are_refused(
     context = make_context(
         "clustering.n_clusters=17", "clustering.name=other", root=curated_copy
     )
-    with pytest.raises(StageError, match="at most 16, the clips that the fit uses, got 17"):
+    with pytest.raises(
+        StageError, match="at most 16, the clips that the fit uses, got 17"
+    ):
         run_stages(context, stages_named(["fit_centroids"]))
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import MakeContext
 from contents import all_contents
 from samples import write_video
 
 from acav_spark.errors import StageError
 from acav_spark.pipeline import run_stages, stages_named
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from curation import MakeContext
 
 CHANGE = "segmentation.clip_duration_s=3"
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import N_VIDEOS, MakeContext
 from contents import contents
+from curation import N_VIDEOS, MakeContext
 from samples import write_video
 
-from acav_spark.context import StageContext
 from acav_spark.pipeline import run_stages, stages_named
-from acav_spark.runs import StageResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from acav_spark.context import StageContext
+    from acav_spark.runs import StageResult
 
 
 @pytest.fixture
@@ -128,9 +132,7 @@ def test_of_two_files_with_the_same_content_one_is_curated(
 
     run_stages(context, stages_named(["ingest_videos", "segment_clips"]))
 
-    rows = {
-        row["title"]: row for row in context.warehouse.read("videos").collect()
-    }
+    rows = {row["title"]: row for row in context.warehouse.read("videos").collect()}
     assert rows["b"]["status"] == "accepted"  # segmented before the other came
     assert rows["a"]["reject_reason"] == "duplicate_content"
     assert rows["a"]["duplicate_of"] == rows["b"]["video_id"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from conftest import N_VIDEOS, MakeContext
+from curation import N_VIDEOS, MakeContext
 
 from acav_spark.features.vectors import decode_fp16
 from acav_spark.pipeline import run_stages, stages_named
@@ -17,7 +17,9 @@ EXTRACTORS = (
 def test_every_feature_row_belongs_to_its_clip_and_one_error_costs_one_row(
     make_context: MakeContext,
 ) -> None:
-    context = make_context(EXTRACTORS, "execution.chunk_size=5", "execution.n_partitions=3")
+    context = make_context(
+        EXTRACTORS, "execution.chunk_size=5", "execution.n_partitions=3"
+    )
     run_stages(
         context, stages_named(["ingest_videos", "segment_clips", "extract_features"])
     )

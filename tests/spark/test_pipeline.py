@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 import pytest
-from conftest import N_VIDEOS, MakeContext
 from contents import all_contents
+from curation import N_VIDEOS, MakeContext
 from deltalake import DeltaTable
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import functions as F
 from sklearn.metrics import mutual_info_score
 
-from acav_spark.context import StageContext
 from acav_spark.pipeline import run_stages, stages_named
 from acav_spark.tables import TABLES
+
+if TYPE_CHECKING:
+    from acav_spark.context import StageContext
 
 
 @pytest.fixture
@@ -93,7 +96,9 @@ def test_the_stored_objective_is_scikit_learns_mean_mutual_information(
     curated: StageContext,
 ) -> None:
     read = curated.warehouse.read
-    chosen = read("selections").join(read("packed").drop("stage_hash", "run_id"), "clip_id")
+    chosen = read("selections").join(
+        read("packed").drop("stage_hash", "run_id"), "clip_id"
+    )
     clusters = np.array([row["clusters"] for row in chosen.collect()])
     n_views = clusters.shape[1]
     pairs = [(u, v) for u in range(n_views) for v in range(u + 1, n_views)]
@@ -154,9 +159,9 @@ def test_published_files_hold_the_selection(curated: StageContext) -> None:
         assert table["gain"].to_pylist() == pytest.approx([row["gain"] for row in rows])
         assert "handcrafted_visual_layer_1" in table.column_names
     assert all(uri.startswith("file:///") for uri in parquet["uri"].to_pylist())
-    assert sorted(path.name for path in (folder / "csv").iterdir() if path.name[0] != ".") == [
-        "clips-00000.csv"
-    ]
+    assert sorted(
+        path.name for path in (folder / "csv").iterdir() if path.name[0] != "."
+    ) == ["clips-00000.csv"]
 
 
 def test_another_engine_reads_the_same_rows(curated: StageContext) -> None:

@@ -154,13 +154,14 @@ def test_another_corpus_in_the_folder_is_refused(small: Corpus) -> None:
         write_corpus(small.videos.parent, n_videos=3, seed=6)
 
 
-def test_videos_of_somebody_else_are_not_touched(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["holiday.mp4", "video_0000.mp4"])
+def test_videos_of_somebody_else_are_not_touched(tmp_path: Path, name: str) -> None:
     (tmp_path / "videos").mkdir()
-    (tmp_path / "videos" / "holiday.mp4").write_bytes(b"precious")
+    (tmp_path / "videos" / name).write_bytes(b"precious")
 
-    with pytest.raises(ConfigError, match=r"holiday\.mp4"):
+    with pytest.raises(ConfigError, match=name):
         write_corpus(tmp_path, n_videos=1)
-    assert (tmp_path / "videos" / "holiday.mp4").read_bytes() == b"precious"
+    assert (tmp_path / "videos" / name).read_bytes() == b"precious"
 
 
 @pytest.mark.parametrize(

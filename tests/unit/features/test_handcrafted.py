@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -120,6 +121,14 @@ def test_odd_pictures_give_finite_vectors(what: str) -> None:
 @pytest.mark.parametrize("what", ODD_SOUNDS)
 def test_odd_sounds_give_finite_vectors(what: str) -> None:
     assert_sound(AUDIO, features(AUDIO, heard(ODD_SOUNDS[what])))
+
+
+@pytest.mark.parametrize("extractor", [VISUAL, AUDIO], ids=lambda x: x.name)
+def test_the_table_in_the_docstring_gives_the_dimensions(extractor: Extractor) -> None:
+    table = re.findall(r"^ +([1-5]) +(\d+) +[a-zA-Z]", extractor.__doc__ or "", re.M)
+
+    assert [int(layer) for layer, _ in table] == [1, 2, 3, 4, 5]
+    assert tuple(int(dimension) for _, dimension in table) == extractor.dimensions
 
 
 def test_frames_without_times_are_taken_at_the_rate_asked_for() -> None:

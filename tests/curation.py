@@ -1,0 +1,34 @@
+"""Settings of curations of small videos, as the tests of Spark use them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from acav_spark.config import Config, load_config
+from acav_spark.context import StageContext
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+N_VIDEOS = 8
+
+SETTINGS = [
+    "ingest.min_duration_s=1",
+    "segmentation.clip_duration_s=2",
+    "segmentation.max_clips_per_video=2",
+    "clustering.n_clusters=4",
+    "clustering.n_epochs=5",
+    "selection.size=50%",
+    "execution.n_partitions=2",
+    "execution.max_failed_fraction=1.0",
+    "report.n_cards=2",
+]
+
+MakeContext = Callable[..., StageContext]
+
+
+def settings_for(root: Path, videos: Path | str, *more: str) -> Config:
+    """Return a configuration for small videos."""
+    places = [f'input.uri="{videos}"', f'storage.root="{root}"']
+    return load_config(None, [*SETTINGS, *places, *more]).config

@@ -1,0 +1,108 @@
+"""The only writer of tables: by key, with constraints and comments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from acav_spark.errors import TableError
+from acav_spark.tables import TABLES
+from acav_spark.tables.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import DataFrame, SparkSession
+
+CLIP = (
+    "clip_id STRING, video_id STRING, start_s DOUBLE, end_s DOUBLE, "
+    "stage_hash STRING, run_id STRING"
+)
+
+
+@pytest.fixture
+def warehouse(spark: SparkSession, tmp_path: Path) -> Warehouse:
+    return Warehouse(spark, str(tmp_path / "a warehouse"))
+
+
+def _clips(spark: SparkSession, *ids: str, start_s: float = 0.0) -> DataFrame:
+    rows = [(clip_id, "v", start_s, 10.0, "h", "r") for clip_id in ids]
+    return spark.createDataFrame(rows, CLIP)
+
+
+def test_rows_written_twice_are_there_once(
+    spark: SparkSession, warehouse: Warehouse
+) -> None:
+    warehouse.insert("clips", _clips(spark, "a", "b"))
+    warehouse.insert("clips", _clips(spark, "b", "c"))
+    ids = [
+        row["clip_id"] for row in warehouse.read("clips").orderBy("clip_id").collect()
+    ]
+    assert ids == ["a", "b", "c"]
+
+
+def test_of_two_drivers_that_saw_an_empty_table_one_writes(
+    spark: SparkSession, warehouse: Warehouse
+) -> None:
+    other = Warehouse(spark, warehouse.root)
+    warehouse._ensure("clips")
+    version = warehouse.version("clips")
+    warehouse._append_once("clips", _clips(spark, "a"), version)
+    other._append_once("clips", _clips(spark, "a"), version)
+    assert warehouse.read("clips").count() == 1
+
+
+def test_upsert_overwrites_and_update_changes_named_columns_only(
+    spark: SparkSession, warehouse: Warehouse
+) -> None:
+    warehouse.insert("clips", _clips(spark, "a", "b"))
+    warehouse.upsert("clips", _clips(spark, "b", "c", start_s=1.0))
+    warehouse.update("clips", _clips(spark, "c", start_s=5.0), ["start_s"])
+    starts = {r["clip_id"]: r["start_s"] for r in warehouse.read("clips").collect()}
+    assert starts == {"a": 0.0, "b": 1.0, "c": 5.0}
+
+
+def test_replace_touches_only_the_rows_of_its_condition(
+    spark: SparkSession, warehouse: Warehouse
+) -> None:
+    warehouse.insert("clips", _clips(spark, "a", "b"))
+    warehouse.replace("clips", _clips(spark, "b", start_s=2.0), "clip_id = 'b'")
+    starts = {r["clip_id"]: r["start_s"] for r in warehouse.read("clips").collect()}
+    assert starts == {"a": 0.0, "b": 2.0}
+
+
+def test_a_row_that_breaks_a_constraint_is_refused_and_nothing_is_written(
+    spark: SparkSession, warehouse: Warehouse
+) -> None:
+    with pytest.raises(Exception, match="CHECK constraint inside_video"):
+        warehouse.insert("clips", _clips(spark, "a", start_s=11.0))
+    assert warehouse.read("clips").count() == 0
+
+
+def test_columns_that_do_not_fit_are_named(
+    spark: SparkSession, warehouse: Warehouse
+) -> None:
+    rows = _clips(spark, "a").drop("run_id").withColumnRenamed("start_s", "begin")
+    with pytest.raises(TableError, match=r"missing \['run_id'\], unknown \['begin'\]"):
+        warehouse.insert("clips", rows)
+
+
+def test_every_table_can_be_created_with_its_constraints_and_comments(
+    spark: SparkSession, warehouse: Warehouse
+) -> None:
+    for table in TABLES:
+        warehouse._ensure(table.name)
+        described = spark.sql(
+            f"DESCRIBE TABLE EXTENDED delta.`{warehouse.path(table.name)}`"
+        )
+        comments = {row["col_name"]: row["comment"] for row in described.collect()}
+        properties = spark.sql(
+            f"SHOW TBLPROPERTIES delta.`{warehouse.path(table.name)}`"
+        ).collect()
+        values = {row["key"]: row["value"] for row in properties}
+        for column in table.columns:
+            assert comments[column.name] == column.comment
+        for name, condition in table.constraints.items():
+            assert values[f"delta.constraints.{name}"] == condition
+        assert values["acav.key"] == ",".join(table.key)
