@@ -185,29 +185,30 @@ def extract_video(
 
 def extract(path: Path, start_s: float, end_s: float) -> dict[str, bytes]:
     """Return the fp16 vectors of one clip by view."""
-    vectors = {}
-    for name in EXTRACTORS:
-        extractor = create_extractor(name)
-        video, audio = extractor.video_sampling, extractor.audio_sampling
-        decoded = decode_clip(
-            path,
-            start_s,
-            end_s,
-            video=[video] if video else [],
-            audio=[audio] if audio else [],
-            max_pixels=MAX_PIXELS,
-        )
-        frames, times = decoded.frames[0] if video else (None, None)
-        clip = DecodedClip(
-            clip_id=f"{path.name}@{start_s}",
-            frames=frames,
-            frame_times_s=times,
-            waveform=decoded.waveforms[0] if audio else None,
-            sample_rate_hz=audio.sample_rate_hz if audio else None,
-        )
-        for layer, vector in enumerate(extractor.extract([clip])[0], start=1):
-            vectors[f"{name}/{layer}"] = encode_fp16(vector)
-    return vectors
+    visual, audio = (create_extractor(name) for name in EXTRACTORS)
+    assert visual.video_sampling is not None
+    assert audio.audio_sampling is not None
+    decoded = decode_clip(
+        path,
+        start_s,
+        end_s,
+        video=[visual.video_sampling],
+        audio=[audio.audio_sampling],
+        max_pixels=MAX_PIXELS,
+    )
+    frames, times = decoded.frames[0]
+    clip = DecodedClip(
+        clip_id=f"{path.name}@{start_s}",
+        frames=frames,
+        frame_times_s=times,
+        waveform=decoded.waveforms[0],
+        sample_rate_hz=audio.audio_sampling.sample_rate_hz,
+    )
+    return {
+        f"{extractor.name}/{layer}": encode_fp16(vector)
+        for extractor in (visual, audio)
+        for layer, vector in enumerate(extractor.extract([clip])[0], start=1)
+    }
 
 
 def matrices(clips: list[ClipVectors]) -> dict[str, NDArray[np.float32]]:

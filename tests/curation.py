@@ -13,6 +13,18 @@ if TYPE_CHECKING:
 
 N_VIDEOS = 8
 
+# Many small jobs: compiling code for each would take most of the time.
+SPARK = {
+    "spark.master": "local[2,4]",
+    "spark.driver.extraJavaOptions": (
+        "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
+    ),
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.adaptive.enabled": "false",
+}
+
 SETTINGS = [
     "ingest.min_duration_s=1",
     "segmentation.clip_duration_s=2",

@@ -7,11 +7,9 @@ rejected row keeps its reason.
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
@@ -21,28 +19,22 @@ from acav_spark.chunks import (
     run_in_chunks,
 )
 from acav_spark.config import section_hash
-from acav_spark.errors import ConfigError, MediaError
-from acav_spark.ingest.filters import DUPLICATE_CONTENT, KeywordMatcher, reject_reason
+from acav_spark.errors import ConfigError
+from acav_spark.ingest.filters import DUPLICATE_CONTENT
 from acav_spark.ingest.ids import video_id_from_uri
-from acav_spark.ingest.metadata import known_columns, normalise_row
-from acav_spark.media.codes import NOT_MEDIA, SCHEME_NOT_ALLOWED
-from acav_spark.media.isolated import probe_isolated
+from acav_spark.ingest.metadata import known_columns
+from acav_spark.ingest.video_rows import RESULT, Rules, judge_rows, probe_batches
+from acav_spark.media.codes import NOT_MEDIA
 from acav_spark.media.listing import list_media
-from acav_spark.media.sandbox import Limits, shared_sandbox
-from acav_spark.media.uri import path_from_uri
+from acav_spark.media.sandbox import Limits
 from acav_spark.rows import (
-    failure,
     payload_names,
-    record_batch,
-    result_schema,
     spark_schema,
 )
 from acav_spark.runs import StageResult
 from acav_spark.settings import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from pyspark.sql import DataFrame, Row
 
     from acav_spark.config.models import Config
@@ -50,48 +42,6 @@ if TYPE_CHECKING:
 
 STAGE = "ingest_videos"
 _logger = logging.getLogger(__name__)
-
-_RESULT = result_schema(
-    ("title", pa.string()),
-    ("description", pa.string()),
-    ("channel_id", pa.string()),
-    ("category", pa.string()),
-    ("tags", pa.list_(pa.string())),
-    ("licence", pa.string()),
-    ("duration_s", pa.float64()),
-    ("language", pa.string()),
-    ("width", pa.int32()),
-    ("height", pa.int32()),
-    ("frame_rate", pa.float64()),
-    ("sample_rate_hz", pa.int32()),
-    ("size_bytes", pa.int64()),
-    ("content_sha256", pa.string()),
-    ("reject_reason", pa.string()),
-)
-
-
-@dataclass(frozen=True)
-class _Rules:
-    """What the executors need to judge a video."""
-
-    min_duration_s: float
-    max_duration_s: float
-    excluded_categories: tuple[str, ...]
-    excluded_keywords: tuple[str, ...]
-    allowed_schemes: tuple[str, ...]
-    columns: Mapping[str, str]
-    limits: Limits
-
-    def reason(
-        self, fields: Mapping[str, object], matcher: KeywordMatcher
-    ) -> str | None:
-        return reject_reason(
-            fields,
-            min_duration_s=self.min_duration_s,
-            max_duration_s=self.max_duration_s,
-            excluded_categories=self.excluded_categories,
-            keyword_matcher=matcher,
-        )
 
 
 def ingest_videos(context: StageContext) -> StageResult:
@@ -220,9 +170,9 @@ def input_format(config: Config) -> str:
     return "media"
 
 
-def _rules(config: Config) -> _Rules:
+def _rules(config: Config) -> Rules:
     execution = config.execution
-    return _Rules(
+    return Rules(
         min_duration_s=config.ingest.min_duration_s,
         max_duration_s=config.ingest.max_duration_s,
         excluded_categories=tuple(config.ingest.excluded_categories),
@@ -266,8 +216,8 @@ def _metadata(context: StageContext, config: Config, source: str) -> DataFrame:
     mapping = known_columns(raw.columns, config.input.columns)
     _logger.info("reading metadata format=%s columns=%s", source, mapping)
     rows = raw.select(*dict.fromkeys(mapping.values())).mapInArrow(
-        partial(_judge_rows, rules=_rules(config), mapping=mapping),
-        spark_schema(_RESULT),
+        partial(judge_rows, rules=_rules(config), mapping=mapping),
+        spark_schema(RESULT),
     )
     # Of several rows of one video the one with the smallest hash stays, in whatever
     # order they arrive.
@@ -302,7 +252,7 @@ def _video_rows(
     return results.select(
         F.col("item_id").alias("video_id"),
         "uri",
-        *payload_names(_RESULT),
+        *payload_names(RESULT),
         F.when(F.col("reject_reason").isNull(), "accepted")
         .otherwise("rejected")
         .alias("status"),
@@ -352,59 +302,5 @@ def _unchanged(rows: DataFrame) -> DataFrame:
     return rows
 
 
-def _probe_all(items: DataFrame, *, rules: _Rules) -> DataFrame:
-    return items.mapInArrow(partial(_probe_batches, rules=rules), spark_schema(_RESULT))
-
-
-def _probe_batches(
-    batches: Iterable[pa.RecordBatch], *, rules: _Rules
-) -> Iterable[pa.RecordBatch]:
-    """Probe the files of each batch in the sandbox of this worker."""
-    matcher = KeywordMatcher(rules.excluded_keywords)
-    for batch in batches:
-        for item in batch.to_pylist():
-            yield record_batch([_probed(item, rules, matcher)], _RESULT)
-
-
-def _probed(
-    item: Mapping[str, str], rules: _Rules, matcher: KeywordMatcher
-) -> dict[str, object]:
-    row: dict[str, object] = {"item_id": item["item_id"], "uri": item["uri"]}
-    try:
-        if item["problem"]:
-            raise MediaError(item["problem"], item["uri"])
-        path = path_from_uri(item["uri"], rules.allowed_schemes)
-        facts = probe_isolated(shared_sandbox(rules.limits), path)
-    except MediaError as error:
-        return {**row, **failure(error)}
-    title = path.stem.encode("utf-8", "replace").decode("utf-8")
-    row.update({**asdict(facts), "title": title})
-    return {**row, "reject_reason": rules.reason(row, matcher)}
-
-
-def _judge_rows(
-    batches: Iterable[pa.RecordBatch], *, rules: _Rules, mapping: Mapping[str, str]
-) -> Iterable[pa.RecordBatch]:
-    """Normalise rows of metadata and judge them."""
-    matcher = KeywordMatcher(rules.excluded_keywords)
-    for batch in batches:
-        rows = []
-        for raw in batch.to_pylist():
-            try:
-                fields = asdict(normalise_row(raw, mapping))
-                _require_scheme(str(fields["uri"]), rules.allowed_schemes)
-            except MediaError as error:
-                uri = str(raw.get(mapping.get("uri", "")) or "")
-                item_id = video_id_from_uri(uri or repr(sorted(raw.items(), key=str)))
-                rows.append({"item_id": item_id, "uri": uri, **failure(error)})
-                continue
-            fields["item_id"] = fields.pop("video_id")
-            rows.append({**fields, "reject_reason": rules.reason(fields, matcher)})
-        yield record_batch(rows, _RESULT)
-
-
-def _require_scheme(uri: str, allowed: tuple[str, ...]) -> None:
-    scheme = uri.partition("://")[0] if "://" in uri else "file"
-    if scheme not in allowed:
-        message = f"{uri}: expected one of the schemes {list(allowed)}, got {scheme!r}"
-        raise MediaError(SCHEME_NOT_ALLOWED, message)
+def _probe_all(items: DataFrame, *, rules: Rules) -> DataFrame:
+    return items.mapInArrow(partial(probe_batches, rules=rules), spark_schema(RESULT))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from contents import all_contents
+from curation import SPARK
 from samples import write_video
 
 from acav_spark.session import get_session
@@ -28,10 +29,7 @@ SETTINGS = [
     "selection.size=50%",
     "execution.n_partitions=2",
     "execution.chunk_size=2",
-    "spark.spark.master=local[2,4]",
-    "spark.spark.sql.shuffle.partitions=2",
-    "spark.spark.sql.adaptive.enabled=false",
-    "spark.spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1",
+    *(f"spark.{name}={value}" for name, value in SPARK.items()),
 ]
 
 # A line of the log that is written in the middle of each stage.
@@ -94,7 +92,7 @@ def test_killed_in_every_stage_the_tables_equal_those_of_an_undisturbed_run(
     _run_until(_command(killed, videos), None)
     _run_until(_command(whole, videos), None)
 
-    spark = get_session({"spark.master": "local[2,4]"})
+    spark = get_session(SPARK)
     expected = all_contents(Warehouse(spark, str(whole)))
     found = Warehouse(spark, str(killed))
     for name, content in all_contents(found).items():

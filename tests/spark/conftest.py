@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from curation import N_VIDEOS, MakeContext, settings_for
+from curation import N_VIDEOS, SPARK, MakeContext, settings_for
 from samples import write_video
 
 from acav_spark.context import StageContext
@@ -32,10 +32,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, known))
     session = get_session(
         {
-            "spark.master": "local[2,4]",
-            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-            "spark.sql.shuffle.partitions": "2",
-            "spark.sql.adaptive.enabled": "false",
+            **SPARK,
             "spark.local.dir": str(scratch / "local"),
             "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         },

@@ -29,7 +29,7 @@ def test_a_changed_setting_is_refused_with_the_change_and_the_choice(
         run_stages(context, stages_named(["segment_clips"]))
 
     message = str(caught.value)
-    assert "segmentation.clip_duration_s: 2.0 -> 3.0" in message
+    assert "segmentation.clip_duration_s: 2 -> 3" in message
     assert "--on-change keep" in message
     assert "--on-change recompute" in message
     assert all_contents(context.warehouse) == before
