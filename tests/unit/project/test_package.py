@@ -116,7 +116,7 @@ def test_an_unknown_configuration_name_is_refused_with_the_known_ones() -> None:
 
 def test_media_errors_survive_the_way_between_processes() -> None:
     error = MediaError("time_limit", "took 5 s", is_permanent=False)
-    copied = pickle.loads(pickle.dumps(error))
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
     assert (copied.code, copied.message, copied.is_permanent) == (
         "time_limit",
         "took 5 s",
@@ -139,7 +139,7 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 
 def test_commands_in_the_documents_exist() -> None:
-    from acav_spark.cli import app  # noqa: PLC0415 - typer takes a while
+    from acav_spark.cli import app
 
     known = {
         command.name or command.callback.__name__
