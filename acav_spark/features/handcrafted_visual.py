@@ -51,8 +51,8 @@ class HandcraftedVisual:
                     number, size and shape of the pieces that move
     4     38        motion: directions and speeds of the optical flow, divergence,
                     curl, area
-    5     54        rhythm: spectra, 0.2 to 6 Hz, of change, motion and place;
-                    periodicity
+    5     57        rhythm: spectra, 0.2 to 6 Hz, of change, motion and place;
+                    periodicity of these and of the light
     ===== ========= ===========================================================
 
     Notes
@@ -63,7 +63,7 @@ class HandcraftedVisual:
     name = "handcrafted_visual"
     modality = "visual"
     version = "1"
-    dimensions: tuple[int, ...] = (30, 60, 48, 38, 54)
+    dimensions: tuple[int, ...] = (30, 60, 48, 38, 57)
     video_sampling: VideoSampling | None = VideoSampling(
         short_side=_HEIGHT, frames_per_s=_RATE_HZ
     )
@@ -99,7 +99,7 @@ def _extract_one(clip: DecodedClip) -> tuple[Floats, ...]:
         message = f"clip {clip.clip_id}: no frame was decoded"
         raise MediaError(NO_FRAMES, message)
     frames = np.stack([_fitted(frame) for frame in clip.frames])
-    grey = _normalised_grey(frames)
+    grey, light = _normalised_grey(frames)
     stills = np.linspace(0, len(frames) - 1, min(_N_STILLS, len(frames))).astype(int)
     usual = _median_picture(grey)
     change = _foreground(grey[stills], usual)
@@ -109,7 +109,7 @@ def _extract_one(clip: DecodedClip) -> tuple[Floats, ...]:
         gradients(grey[stills], change),
         layout(grey[stills], change),
         motion(flow),
-        rhythm(grey, usual, flow, _rate_hz(clip)),
+        rhythm(grey - usual, light, flow, _rate_hz(clip)),
     )
     return tuple(np.nan_to_num(layer).astype(np.float32) for layer in layers)
 
@@ -128,16 +128,19 @@ def _rate_hz(clip: DecodedClip) -> float:
     return float((len(times) - 1) / (times[-1] - times[0]))
 
 
-def _normalised_grey(frames: NDArray[np.uint8]) -> Floats:
-    """Return smoothed grey frames whose mean over the clip is 1."""
+def _normalised_grey(frames: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+    """Return smoothed grey frames of one median and mean 1, and the light of each."""
     grey = np.stack(
         [
             cv2.GaussianBlur(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (3, 3), 0)
             for frame in frames
         ]
     ).astype(np.float32)
-    # The small constant keeps the noise of black frames from being blown up.
-    return grey / np.float32(grey.mean() + 4.0)
+    # The small constants keep the noise of black frames from being blown up.
+    light = np.median(grey[:, ::2, ::2], axis=(1, 2), keepdims=True) + np.float32(4.0)
+    even = grey * (np.median(light) / light)
+    normalised = np.asarray(even / (even.mean() + 4.0), dtype=np.float32)
+    return normalised, np.asarray(light.ravel() / light.mean(), dtype=np.float32)
 
 
 def _median_picture(grey: Floats) -> Floats:

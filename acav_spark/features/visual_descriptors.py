@@ -267,18 +267,17 @@ def motion(flow: Floats) -> Floats:
     ).astype(np.float32)
 
 
-def rhythm(grey: Floats, usual: Floats, flow: Floats, rate_hz: float) -> Floats:
+def rhythm(changed: Floats, light: Floats, flow: Floats, rate_hz: float) -> Floats:
     """Return layer 5: what repeats, how often and how regularly."""
     n_bands = len(_RHYTHM_EDGES_HZ) - 1
-    if len(grey) < 4:
-        return np.zeros(5 * n_bands + 3 * 3, np.float32)
-    difference = np.abs(np.diff(grey, axis=0))
+    if len(changed) < 4:
+        return np.zeros(5 * n_bands + 4 * 3, np.float32)
+    difference = np.abs(np.diff(changed, axis=0))
     # A quarter of the pixels tells the noise that all of them share.
     floor = np.median(difference[:, ::2, ::2], axis=(1, 2), keepdims=True)
     activity = np.maximum(difference - 2.0 * floor - 0.02, 0).mean(axis=(1, 2))
-    changed = grey - usual
     amount = np.abs(changed).mean(axis=(1, 2))
-    _, n_rows, n_columns = grey.shape
+    _, n_rows, n_columns = changed.shape
     y, x = np.mgrid[-1 : 1 : n_rows * 1j, -1 : 1 : n_columns * 1j].astype(np.float32)
     series = [
         [activity],
@@ -292,7 +291,7 @@ def rhythm(grey: Floats, usual: Floats, flow: Floats, rate_hz: float) -> Floats:
         _share(np.sum([band_powers(one, rate_hz, edges) for one in group], axis=0))
         for group in series
     ]
-    regularity = [_regularity(one) for one in (activity, amount, series[3][1])]
+    regularity = [_regularity(one) for one in (activity, amount, series[3][1], light)]
     return np.concatenate([*spectra, *regularity]).astype(np.float32)
 
 
@@ -304,7 +303,8 @@ def _regularity(series: NDArray[np.floating]) -> NDArray[np.float64]:
     correlation = correlation / (correlation[0] + _EPS**2)
     depth = np.log1p(series.std() / (np.abs(series).mean() + 1e-4))
     below = np.flatnonzero(correlation < 0)
-    if len(below) == 0 or below[0] >= n_times // 2:
+    # What varies by less than rounding does has no rhythm.
+    if depth < 0.01 or len(below) == 0 or below[0] >= n_times // 2:
         return np.array([0.0, 1.0, depth])
     part = correlation[below[0] : max(n_times // 2 + 1, below[0] + 1)]
     peak = int(part.argmax())

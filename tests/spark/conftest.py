@@ -14,6 +14,8 @@ from samples import write_video
 from acav_spark.context import StageContext
 from acav_spark.pipeline import run_stages, stages_named
 from acav_spark.session import get_session
+from acav_spark.tables import TABLES
+from acav_spark.tables.views import VIEWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +48,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 def _clean_session(spark: SparkSession) -> Iterator[None]:
     yield
     spark.catalog.clearCache()
-    for table in spark.catalog.listTables():
-        spark.catalog.dropTempView(table.name)
+    for name in [*(table.name for table in TABLES), *VIEWS]:
+        spark.catalog.dropTempView(name)
 
 
 @pytest.fixture(scope="session")

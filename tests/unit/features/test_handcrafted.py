@@ -225,6 +225,18 @@ def test_visual_rhythm_tells_two_from_five_pulses_a_second() -> None:
     assert distance(rhythm(2.0), rhythm(2.0, 25.0)) < distance(rhythm(2.0), rhythm(5.0))
 
 
+def test_visual_rhythm_tells_how_often_the_whole_picture_flashes() -> None:
+    def flashing(per_second: float) -> NDArray[np.float32]:
+        frames = moving_disc(speed=0)
+        is_dark = (np.arange(48) / 12 * per_second) % 1.0 < 0.5
+        frames[is_dark] = frames[is_dark] // 3
+        return features(VISUAL, seen(frames))[4]
+
+    still = features(VISUAL, seen(moving_disc(speed=0)))[4]
+    assert distance(flashing(1), flashing(3)) > 0.1
+    assert distance(flashing(1), still) > 0.5
+
+
 def test_brightness_of_the_whole_picture_hardly_matters() -> None:
     frames = moving_disc(colour=(200, 60, 40))
     dimmed = (frames * 0.7).astype(np.uint8)
