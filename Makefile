@@ -1,6 +1,6 @@
 # Set-up, demo, tests. Everything lands in .venv and demo/, nothing in the home directory.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -16,18 +16,22 @@ java:
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "Python: expected 3.11 or newer as $(PYTHON). Name it: make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[local,report]'
+	@echo "Installing packages into $(VENV) ..."
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[local,report]'
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed pyproject.toml constraints.txt
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
+	@echo "Installing packages for the tests into $(VENV) ..."
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
 $(VENV)/.jars: $(VENV)/.installed | java
-	$(BIN)/python -c 'from acav_spark.session import fetch_jars; print(len(fetch_jars()), "jars of Delta")'
+	@echo "Fetching Delta's jars ..."
+	@$(BIN)/python -c 'from acav_spark.session import fetch_jars; fetch_jars()' \
+	  > $(VENV)/jars.log 2>&1 || { tail -n 20 $(VENV)/jars.log; exit 1; }
 	@touch $@
 
 setup: java $(VENV)/.installed $(VENV)/.jars ## Make .venv, install pinned packages, fetch Delta's jars.

@@ -65,7 +65,7 @@ class Options:
 
 def config_path(given: Path | None) -> Path | None:
     """Return a file as it was given, or one of the package's own by its bare name."""
-    if given is None or given.suffix or given.exists() or len(given.parts) > 1:
+    if given is None or given.suffix or given.is_file() or len(given.parts) > 1:
         return given
     own = _CONF / f"{given.name}.yaml"
     if own.exists():

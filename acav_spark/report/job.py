@@ -332,8 +332,10 @@ def _cards(
             path = path_from_uri(uri, schemes)
             middle = (start_s + end_s) / 2
             jpeg = poster_isolated(sandbox, path, middle, POSTER_SIDE // 2)
-            wave = waveform_envelope_isolated(sandbox, path, start_s, end_s, N_BINS)
-            return jpeg, wave
+            lows_highs = waveform_envelope_isolated(
+                sandbox, path, start_s, end_s, N_BINS
+            )
+            return jpeg, np.abs(lows_highs).max(axis=1)
 
         def card(row: Row) -> ClipCard:
             poster, wave, note = None, None, ""

@@ -109,6 +109,14 @@ def test_the_packages_own_configurations_are_found_by_name(name: str) -> None:
     assert load_config(path).config.clustering.n_epochs >= 1
 
 
+def test_a_folder_of_that_name_does_not_hide_the_packages_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "demo").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert config_path(Path("demo")) == ROOT / "acav_spark" / "conf" / "demo.yaml"
+
+
 def test_an_unknown_configuration_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="demo, local, paper"):
         config_path(Path("nothing"))
