@@ -72,6 +72,8 @@ def settle(
                 name, f"({condition}) AND stage_hash != '{current}'"
             )
         _logger.info("deleted rows to compute anew table=%s n=%d", table, n_rows)
+        # What later stages learnt from the whole was learnt from rows that are gone.
+        context.is_refit = True
         return config
     stored = context.ledger.config_of(old[0]["run_id"])
     if choice == "keep":

@@ -57,7 +57,7 @@ def test_demo_yaml_reads_the_corpus_where_it_is_written() -> None:
     assert config.storage.root == "demo/warehouse"
     assert config.report.labels_uri == "demo/corpus/labels.csv"
     assert config.ingest.min_duration_s <= config.segmentation.clip_duration_s
-    assert config.selection.pairing == "combination"
+    assert config.selection.pairing == "bipartite"
 
 
 def test_columns_may_be_named_for_every_field_of_a_video() -> None:
