@@ -18,13 +18,13 @@ from acav_spark.session import get_session
 from acav_spark.tables import TABLES
 from acav_spark.tables.warehouse import Warehouse
 
-N_VIDEOS = 6
+N_VIDEOS = 4
 
 SETTINGS = [
     "ingest.min_duration_s=1",
     "segmentation.clip_duration_s=2",
-    "segmentation.max_clips_per_video=2",
-    "clustering.n_clusters=3",
+    "segmentation.max_clips_per_video=1",
+    "clustering.n_clusters=2",
     "clustering.n_epochs=3",
     "selection.size=50%",
     "execution.n_partitions=2",
@@ -36,7 +36,7 @@ SETTINGS = [
 MIDDLE = {
     "ingest_videos": "committed stage=ingest_videos chunk=1/",
     "segment_clips": "committed stage=segment_clips chunk=1/",
-    "extract_features": "committed stage=extract_features chunk=2/",
+    "extract_features": "committed stage=extract_features chunk=1/",
     "fit_centroids": "fitted clustering=main",
     "assign_clusters": "committed stage=assign_clusters",
     "select_clips": "selected stage=select_clips",
