@@ -187,15 +187,24 @@ def shares_of_seed(
     kinds = [settings.modalities[name] for name in names]
     layers = [kinds[:number].count(kind) for number, kind in enumerate(kinds)]
     views = list(zip(kinds, layers, kinds, strict=True))
-    estimator = SGDKMeans(
-        settings.n_clusters,
-        learning_rate=settings.learning_rate,
-        n_epochs=settings.n_epochs,
-        preprocess=settings.preprocess,
-        seed=seed,
-    )
+    # Views are seeded apart, as fit_centroids does.
+    estimators = [
+        SGDKMeans(
+            settings.n_clusters,
+            learning_rate=settings.learning_rate,
+            n_epochs=settings.n_epochs,
+            preprocess=settings.preprocess,
+            seed=seed * 1000 + position,
+        )
+        for position in range(len(names))
+    ]
     assignments = np.stack(
-        [estimator.fit(vectors).labels_ for vectors in vectors_by_view.values()],
+        [
+            estimator.fit(vectors).labels_
+            for estimator, vectors in zip(
+                estimators, vectors_by_view.values(), strict=True
+            )
+        ],
         axis=1,
     )
 
