@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from acav_spark.errors import StageError
+from acav_spark.media.sandbox import Limits
 from acav_spark.progress import Rate
 
 if TYPE_CHECKING:
@@ -21,9 +22,20 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column, DataFrame, Row
 
+    from acav_spark.config import Config
     from acav_spark.context import StageContext
 
 _logger = logging.getLogger(__name__)
+
+
+def decoding_limits(config: Config) -> Limits:
+    """Return what decoding one piece of media may take."""
+    execution = config.execution
+    return Limits(
+        time_s=execution.time_limit_s,
+        memory_bytes=execution.memory_limit_mb * 2**20,
+        max_pixels=execution.max_pixels,
+    )
 
 
 def run_in_chunks(

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from acav_spark.chunks import (
+    decoding_limits,
     record_failures,
     require_few_failures,
     retire_failures,
@@ -23,7 +24,6 @@ from acav_spark.chunks import (
 from acav_spark.config import section_hash
 from acav_spark.features.extraction import Item, extract_items
 from acav_spark.features.registry import create_extractor
-from acav_spark.media.sandbox import Limits
 from acav_spark.rows import failure, record_batch, result_schema, spark_schema
 from acav_spark.runs import StageResult
 from acav_spark.settings import settle
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from acav_spark.config.models import Config, ExtractorConfig
     from acav_spark.context import StageContext
     from acav_spark.features.extractor import Extractor
+    from acav_spark.media.sandbox import Limits
 
 STAGE = "extract_features"
 _logger = logging.getLogger(__name__)
@@ -186,18 +187,13 @@ def _settled(context: StageContext) -> Config:
 
 
 def _rules(config: Config, n_layers: int) -> _Rules:
-    execution = config.execution
     return _Rules(
         extractors=tuple(
             (e.name, json.dumps(e.options, sort_keys=True))
             for e in config.features.extractors
         ),
         allowed_schemes=tuple(config.input.allowed_schemes),
-        limits=Limits(
-            time_s=execution.time_limit_s,
-            memory_bytes=execution.memory_limit_mb * 2**20,
-            max_pixels=execution.max_pixels,
-        ),
+        limits=decoding_limits(config),
         n_layers=n_layers,
     )
 

@@ -14,6 +14,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from acav_spark.chunks import (
+    decoding_limits,
     record_failures,
     require_few_failures,
     run_in_chunks,
@@ -26,7 +27,6 @@ from acav_spark.ingest.metadata import known_columns
 from acav_spark.ingest.video_rows import RESULT, Rules, judge_rows, probe_batches
 from acav_spark.media.codes import NOT_MEDIA
 from acav_spark.media.listing import list_media
-from acav_spark.media.sandbox import Limits
 from acav_spark.rows import (
     payload_names,
     spark_schema,
@@ -171,7 +171,6 @@ def input_format(config: Config) -> str:
 
 
 def _rules(config: Config) -> Rules:
-    execution = config.execution
     return Rules(
         min_duration_s=config.ingest.min_duration_s,
         max_duration_s=config.ingest.max_duration_s,
@@ -179,11 +178,7 @@ def _rules(config: Config) -> Rules:
         excluded_keywords=tuple(config.ingest.excluded_keywords),
         allowed_schemes=tuple(config.input.allowed_schemes),
         columns=config.input.columns,
-        limits=Limits(
-            time_s=execution.time_limit_s,
-            memory_bytes=execution.memory_limit_mb * 2**20,
-            max_pixels=execution.max_pixels,
-        ),
+        limits=decoding_limits(config),
     )
 
 

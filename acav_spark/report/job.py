@@ -11,10 +11,11 @@ import numpy as np
 from pyspark.sql import functions as F
 
 from acav_spark._version import __version__
+from acav_spark.chunks import decoding_limits
 from acav_spark.config import redacted, to_yaml
 from acav_spark.errors import MediaError
 from acav_spark.media.isolated import poster_isolated, waveform_envelope_isolated
-from acav_spark.media.sandbox import Limits, Sandbox
+from acav_spark.media.sandbox import Sandbox
 from acav_spark.media.uri import path_from_uri
 from acav_spark.report.cards import N_BINS, POSTER_SIDE
 from acav_spark.report.model import (
@@ -323,7 +324,7 @@ def _cards(
     last = picked.orderBy(F.desc("rank")).limit(n_cards).collect()[::-1]
     left = others.orderBy(F.xxhash64("clip_id")).limit(n_cards).collect()
     views = _views(context)
-    with Sandbox(_limits(context)) as sandbox:
+    with Sandbox(decoding_limits(context.config)) as sandbox:
         is_true = _truth(context)
         schemes = context.config.input.allowed_schemes
 
@@ -373,12 +374,3 @@ def _truth(context: StageContext) -> dict[str, bool]:
     from acav_spark.demo.job import true_correspondence
 
     return true_correspondence(context)
-
-
-def _limits(context: StageContext) -> Limits:
-    execution = context.config.execution
-    return Limits(
-        time_s=execution.time_limit_s,
-        memory_bytes=execution.memory_limit_mb * 2**20,
-        max_pixels=execution.max_pixels,
-    )

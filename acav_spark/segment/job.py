@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from acav_spark.chunks import (
+    decoding_limits,
     record_failures,
     require_few_failures,
     retire_failures,
@@ -180,7 +181,7 @@ def stage_hash(config: Config) -> str:
 
 
 def _rules(config: Config) -> _Rules:
-    cut, execution = config.segmentation, config.execution
+    cut = config.segmentation
     return _Rules(
         clip_duration_s=cut.clip_duration_s,
         max_clips=cut.max_clips_per_video,
@@ -188,11 +189,7 @@ def _rules(config: Config) -> _Rules:
         max_silence_fraction=cut.max_silence_fraction,
         max_stillness_fraction=cut.max_stillness_fraction,
         allowed_schemes=tuple(config.input.allowed_schemes),
-        limits=Limits(
-            time_s=execution.time_limit_s,
-            memory_bytes=execution.memory_limit_mb * 2**20,
-            max_pixels=execution.max_pixels,
-        ),
+        limits=decoding_limits(config),
     )
 
 
