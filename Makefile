@@ -42,7 +42,7 @@ demo: setup ## Make a small corpus, curate it, write a report.
 	@$(BIN)/acav demo
 
 test: setup-test ## Run the whole suite, and name its slowest tests.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST)
 
 test-unit: setup-test ## Run the tests that need no JVM.
 	$(BIN)/python -m pytest -n 2 tests/unit $(PYTEST)
