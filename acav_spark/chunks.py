@@ -92,9 +92,7 @@ def run_in_chunks(
             results = process(chunk.repartition(n_partitions, key)).persist()
             label = f"{stage} chunk {i + 1} of {n_chunks}"
             with _watched(context, label, done, n_pending / n_chunks):
-                counts = results.agg(*_counts(counted or {})).first()
-            if counts is None:  # an aggregate without groups always has a row
-                continue
+                (counts,) = results.agg(*_counts(counted or {})).collect()
             commit(results, counts)
             results.unpersist()
             done += counts["n_items"]

@@ -53,7 +53,6 @@ class _Rules:
     extractors: tuple[tuple[str, str], ...]  # name, options as JSON
     allowed_schemes: tuple[str, ...]
     limits: Limits
-    n_layers: int
 
 
 def extract_features(context: StageContext) -> StageResult:
@@ -126,9 +125,7 @@ def extract_features(context: StageContext) -> StageResult:
             n_pending=n_pending,
             key="item_id",
             unit="clips",
-            process=partial(
-                _extract_all, rules=_rules(config, n_layers), schema=schema
-            ),
+            process=partial(_extract_all, rules=_rules(config), schema=schema),
             commit=commit,
             counted={
                 f"n_failed_{name}": F.count_if(
@@ -186,7 +183,7 @@ def _settled(context: StageContext) -> Config:
     return config
 
 
-def _rules(config: Config, n_layers: int) -> _Rules:
+def _rules(config: Config) -> _Rules:
     return _Rules(
         extractors=tuple(
             (e.name, json.dumps(e.options, sort_keys=True))
@@ -194,7 +191,6 @@ def _rules(config: Config, n_layers: int) -> _Rules:
         ),
         allowed_schemes=tuple(config.input.allowed_schemes),
         limits=decoding_limits(config),
-        n_layers=n_layers,
     )
 
 

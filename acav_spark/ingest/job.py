@@ -177,7 +177,6 @@ def _rules(config: Config) -> Rules:
         excluded_categories=tuple(config.ingest.excluded_categories),
         excluded_keywords=tuple(config.ingest.excluded_keywords),
         allowed_schemes=tuple(config.input.allowed_schemes),
-        columns=config.input.columns,
         limits=decoding_limits(config),
     )
 

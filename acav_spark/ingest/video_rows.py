@@ -49,7 +49,6 @@ class Rules:
     excluded_categories: tuple[str, ...]
     excluded_keywords: tuple[str, ...]
     allowed_schemes: tuple[str, ...]
-    columns: Mapping[str, str]
     limits: Limits
 
     def reason(

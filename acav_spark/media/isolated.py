@@ -27,6 +27,7 @@ def probe_isolated(sandbox: Sandbox, path: str | os.PathLike[str]) -> MediaFacts
     from acav_spark.media.probe import MediaFacts
 
     facts = sandbox.call("probe", path=os.fspath(path))
+    # The child answers with the fields of MediaFacts.
     return MediaFacts(**facts)  # type: ignore[arg-type]
 
 
@@ -103,6 +104,7 @@ def decode_operation(
         path,
         start_s,
         end_s,
+        # The caller sent the fields of the samplings.
         video=[VideoSampling(**options) for options in video],  # type: ignore[arg-type]
         audio=[AudioSampling(**options) for options in audio],  # type: ignore[arg-type]
         max_pixels=max_pixels,

@@ -19,6 +19,7 @@ def measure_video_isolated(
     answer = sandbox.call("measure", path=os.fspath(path), threshold=threshold)
     edges = cast("list[list[float]]", answer.pop("shots"))
     shots = tuple(Shot(start_s, end_s) for start_s, end_s in edges)
+    # The child answers with the fields of VideoMeasurements.
     return VideoMeasurements(shots=shots, **answer)  # type: ignore[arg-type]
 
 

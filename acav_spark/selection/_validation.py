@@ -24,7 +24,7 @@ def checked_integer(value: object, *, name: str, minimum: int) -> int:
     try:
         if isinstance(value, bool | np.bool_):
             raise TypeError
-        number = operator.index(value)  # type: ignore[arg-type]
+        number = operator.index(value)  # type: ignore[arg-type]  # TypeError caught
     except TypeError:
         msg = f"{name}: expected an integer of at least {minimum}, got {value!r}."
         raise ValueError(msg) from None
