@@ -4,8 +4,13 @@ Arrays and plain values in and out; nothing here needs Spark or a configuration.
 """
 
 from acav_spark.selection.baselines import random_selection
-from acav_spark.selection.contingency import ContingencyTables, gain_by_pair
-from acav_spark.selection.greedy import Selection, batch_greedy, extend, replay
+from acav_spark.selection.contingency import (
+    ContingencyTables,
+    gain_by_pair,
+    gains_by_pair,
+)
+from acav_spark.selection.greedy import batch_greedy, extend, greedy
+from acav_spark.selection.limits import Limit, at_most, quotas
 from acav_spark.selection.mutual_info import (
     contingency_table,
     mutual_information,
@@ -18,23 +23,40 @@ from acav_spark.selection.pairings import (
     diagonal,
     pairs_for,
 )
+from acav_spark.selection.prior import recommended_strength
+from acav_spark.selection.replaying import replay
+from acav_spark.selection.result import Selection
 from acav_spark.selection.sizes import resolve_size
+from acav_spark.selection.weights import (
+    exponential_weights,
+    linear_weights,
+    pair_weights,
+)
 
 __all__ = [
     "ContingencyTables",
+    "Limit",
     "Selection",
     "View",
+    "at_most",
     "batch_greedy",
     "bipartite",
     "combination",
     "contingency_table",
     "diagonal",
+    "exponential_weights",
     "extend",
     "gain_by_pair",
+    "gains_by_pair",
+    "greedy",
+    "linear_weights",
     "mutual_information",
     "objective",
+    "pair_weights",
     "pairs_for",
+    "quotas",
     "random_selection",
+    "recommended_strength",
     "replay",
     "resolve_size",
 ]

@@ -51,6 +51,26 @@ def checked_n_clusters(
     return tuple(checked_integer(k, name="n_clusters", minimum=1) for k in given)
 
 
+def checked_weights(
+    weights: ArrayLike, n: int | None, *, name: str
+) -> NDArray[np.float64]:
+    """Return weights that are finite, not negative and not all zero."""
+    array = np.asarray(weights, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0 or n not in (None, array.size):
+        expected = "a list of numbers" if n is None else f"{n} numbers, one a pair"
+        msg = f"{name}: expected {expected}, got shape {array.shape}."
+        raise ValueError(msg)
+    wrong = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))
+    if len(wrong) or not array.any():
+        examples = ", ".join(f"{i}: {array[i]}" for i in wrong[:_N_EXAMPLES].tolist())
+        msg = (
+            f"{name}: expected finite numbers of at least 0, one of them above, got "
+            f"{len(wrong)} of {array.size} others ({examples or 'all are 0'})."
+        )
+        raise ValueError(msg)
+    return array
+
+
 def checked_pairs(pairs: Sequence[tuple[int, int]], n_views: int) -> Pairs:
     """Return the pairs as a tuple, each of two different views and named once."""
     if n_views < 2:
@@ -102,8 +122,7 @@ def checked_assignments(
         )
         raise ValueError(msg)
     sizes = checked_n_clusters(n_clusters, array.shape[1])
-    for view, size in enumerate(sizes):
-        _check_range(array[:, view], view, size)
+    _check_ranges(array, sizes)
     return array, sizes
 
 
@@ -121,10 +140,19 @@ def checked_candidates(
     return checked_assignments(assignments, n_clusters)[0]
 
 
-def _check_range(ids: NDArray[np.integer], view: int, size: int) -> None:
-    """Refuse cluster ids outside [0, size)."""
-    if int(ids.min()) >= 0 and int(ids.max()) < size:
-        return
+def _check_ranges(array: NDArray[np.integer], sizes: tuple[int, ...]) -> None:
+    """Refuse cluster ids outside [0, size) of their view; one pass over the rows."""
+    from acav_spark.selection.kernels.counting import ranges
+
+    native = array.dtype.newbyteorder("=")
+    lowest, highest = ranges(array.astype(native, copy=False))
+    for view, size in enumerate(sizes):
+        if lowest[view] < 0 or highest[view] >= size:
+            _refuse_range(array[:, view], view, size)
+
+
+def _refuse_range(ids: NDArray[np.integer], view: int, size: int) -> None:
+    """Raise for cluster ids outside [0, size)."""
     clips = np.flatnonzero((ids < 0) | (ids >= size))
     examples = ", ".join(
         f"clip {clip}: {int(ids[clip])}" for clip in clips[:_N_EXAMPLES].tolist()

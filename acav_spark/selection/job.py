@@ -285,7 +285,11 @@ def _select(
     finally:
         context.reporter.finish()
     return Selection(
-        rest[found.indices], found.gains, found.objectives, found.batches, found.tables
+        rest[found.indices],
+        found.gains,
+        found.objectives,
+        found.batches,
+        found.make_tables,
     )
 
 

@@ -4,88 +4,44 @@ import mpmath
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from oracle import Problem, brute_force, random_problem
 
 from acav_spark.selection import (
     ContingencyTables,
+    Limit,
     Selection,
+    at_most,
     batch_greedy,
     combination,
     extend,
+    greedy,
 )
-from acav_spark.selection.batches import CandidatePool
-from acav_spark.selection.fixed_point import gain_units
+from acav_spark.selection.limits import no_groups
+from acav_spark.selection.pool import CandidatePool
+from acav_spark.selection.weights import Scoring
 
 Pairs = list[tuple[int, int]]
 
 
-def random_instance(
-    seed: int,
-) -> tuple[NDArray[np.int64], tuple[int, ...], Pairs, dict[str, int]]:
-    """Return small assignments with many ties: few clusters, repeated rows."""
-    generator = np.random.default_rng(seed)
-    n_clips = int(generator.integers(2, 40))
-    n_views = int(generator.integers(2, 6))
-    sizes = tuple(int(k) for k in generator.integers(1, 6, size=n_views))
-    ids = np.stack([generator.integers(k, size=n_clips) for k in sizes], axis=1)
-    pairs = combination(n_views)
-    kept = generator.permutation(len(pairs))[: int(generator.integers(1, 11))]
-    batch_size = int(generator.integers(1, n_clips + 3))
-    options = {
-        "n_select": int(generator.integers(1, n_clips + 1)),
-        "batch_size": batch_size,
-        "per_batch": int(generator.integers(1, batch_size + 1)),
-        "seed": seed,
-    }
-    return ids, sizes, [pairs[i] for i in kept], options
-
-
-def brute_force(
-    ids: NDArray[np.int64], pairs: Pairs, options: dict[str, int]
-) -> tuple[list[int], list[list[int]]]:
-    """Return the choices, and the candidates that each was taken from, in order."""
-    f = np.concatenate([[0], np.cumsum(gain_units(np.arange(len(ids) + 1)))])
-
-    def value(rows: list[int]) -> int:
-        total = 0
-        for u, v in pairs:
-            cells = ids[rows][:, u] * 1000 + ids[rows][:, v]
-            total += int(f[np.unique(cells, return_counts=True)[1]].sum())
-            for view in (u, v):
-                margins = np.unique(ids[rows][:, view], return_counts=True)[1]
-                total -= int(f[margins].sum())
-        return total
-
-    pool = CandidatePool(len(ids), options["seed"])
-    chosen: list[int] = []
-    candidates: list[list[int]] = []
-    while len(chosen) < options["n_select"]:
-        batch = pool.draw(options["batch_size"]).tolist()
-        left, taken = list(range(len(batch))), []
-        for _ in range(min(options["per_batch"], len(batch))):
-            values = [value([*chosen, batch[place]]) for place in left]
-            best = left[int(np.argmax(values))]
-            candidates.append([batch[place] for place in left])
-            chosen.append(batch[best])
-            left.remove(best)
-            taken.append(best)
-            if len(chosen) == options["n_select"]:
-                break
-        pool.remove(np.array(taken))
-    return chosen, candidates
-
-
-def run(seed: int) -> tuple[NDArray[np.int64], Pairs, dict[str, int], Selection]:
-    ids, sizes, pairs, options = random_instance(seed)
-    selection = batch_greedy(
-        ids,
-        options["n_select"],
-        n_clusters=sizes,
-        pairs=pairs,
-        batch_size=options["batch_size"],
-        per_batch=options["per_batch"],
-        seed=options["seed"],
+def solve(problem: Problem, n_threads: int = 1) -> Selection:
+    """Select as the problem says."""
+    return batch_greedy(
+        problem.ids,
+        problem.n_select,
+        n_clusters=problem.sizes,
+        pairs=problem.pairs,
+        batch_size=problem.batch_size,
+        per_batch=problem.per_batch,
+        weights=problem.weights,
+        prior=problem.strength,
+        population=problem.population,
+        limits=problem.limits,
+        include=problem.include,
+        exclude=problem.exclude,
+        seed=problem.seed,
+        mode="paper" if problem.mode == "paper" else "released",
+        n_threads=n_threads,
     )
-    return ids, pairs, options, selection
 
 
 @pytest.mark.parametrize("block", range(6))
@@ -93,17 +49,85 @@ def test_the_sequence_equals_a_brute_force_over_the_integer_objective(
     block: int,
 ) -> None:
     for seed in range(block * 50, block * 50 + 50):
-        ids, pairs, options, selection = run(seed)
-        expected, _ = brute_force(ids, pairs, options)
-        assert selection.indices.tolist() == expected, f"seed {seed}"
+        problem = random_problem(seed)
+        expected = brute_force(problem).chosen
+        assert solve(problem).indices.tolist() == expected, f"seed {seed}"
+
+
+@pytest.mark.parametrize("mode", ["paper", "released"])
+@pytest.mark.parametrize("has_limits", [False, True])
+@pytest.mark.parametrize("has_prior", [False, True])
+@pytest.mark.parametrize("has_weights", [False, True])
+def test_every_option_keeps_the_sequence_of_the_brute_force(
+    mode: str, *, has_limits: bool, has_prior: bool, has_weights: bool
+) -> None:
+    n_done = 0
+    for seed in range(1_000, 1_030):
+        problem = random_problem(seed)
+        generator = np.random.default_rng(seed)
+        problem.mode = mode
+        if has_weights:
+            problem.weights = generator.integers(1, 60_000, size=len(problem.pairs))
+            scoring = Scoring(problem.weights.astype(float))
+            problem.weights = scoring.integer_weights
+            problem.unit_bits = scoring.unit_bits
+        if has_prior:
+            problem.strength = float(generator.choice([0.03, 0.3, 1.0, 2.5]))
+            problem.population = ContingencyTables.from_assignments(
+                problem.ids, problem.pairs, n_clusters=problem.sizes
+            )
+        if has_limits:
+            groups = generator.integers(6, size=len(problem.ids))
+            problem.limits = [at_most(int(generator.integers(1, 8)), groups)]
+            if seed % 2:
+                others = generator.integers(3, size=len(problem.ids))
+                problem.limits.append(at_most(8, others, name="other"))
+            rows = generator.permutation(len(problem.ids)).tolist()
+            problem.include, problem.exclude = rows[:1], rows[1:2]
+            problem.n_select = min(
+                problem.n_select,
+                *(possible(problem, limit) for limit in problem.limits),
+                len(problem.ids) - 1,
+            )
+        try:
+            found = solve(problem).indices.tolist()
+        except ValueError as error:
+            # Two limits together may allow fewer than each alone.
+            assert "all together do not" in str(error)  # noqa: PT017
+            continue
+        assert found == brute_force(problem).chosen, f"seed {seed}"
+        n_done += 1
+    assert n_done >= 20
+
+
+def possible(problem: Problem, limit: Limit) -> int:
+    sizes = np.bincount(
+        np.delete(limit.codes, problem.exclude), minlength=len(limit.capacity)
+    )
+    return int(np.minimum(sizes, limit.capacity).sum())
+
+
+def test_algorithm_2_takes_the_best_of_all_that_are_left() -> None:
+    for seed in range(2_000, 2_040):
+        problem = random_problem(seed)
+        problem.is_in_order = True
+        problem.batch_size = problem.per_batch = len(problem.ids)
+        found = greedy(
+            problem.ids,
+            problem.n_select,
+            n_clusters=problem.sizes,
+            pairs=problem.pairs,
+        )
+        assert found.indices.tolist() == brute_force(problem).chosen, f"seed {seed}"
 
 
 def test_each_choice_is_within_a_billionth_of_the_maximum() -> None:
     with mpmath.workdps(50):
         f = [n * mpmath.log(n) if n else mpmath.mpf(0) for n in range(60)]
         for seed in range(400, 420):
-            ids, pairs, options, selection = run(seed)
-            _, candidates = brute_force(ids, pairs, options)
+            problem = random_problem(seed)
+            ids, pairs, selection = problem.ids, problem.pairs, solve(problem)
+            candidates = brute_force(problem).candidates
             for rank, batch in enumerate(candidates):
                 before = selection.indices[:rank].tolist()
                 values = {
@@ -131,7 +155,7 @@ def true_objective(
 def test_ties_go_to_the_first_of_the_drawn_batch() -> None:
     # All rows are equal, so that every candidate ties at every choice.
     ids = np.zeros((50, 3), dtype=np.int64)
-    drawn = CandidatePool(50, seed=5).draw(20)
+    drawn = CandidatePool(50, 5, no_groups(50)).draw(20, 0)
     selection = batch_greedy(
         ids, 7, n_clusters=4, pairs=combination(3), batch_size=20, per_batch=10, seed=5
     )

@@ -1,0 +1,229 @@
+"""A selection in progress: batches drawn, the best taken, the rest put back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from acav_spark.selection.float_picker import FloatPicker
+from acav_spark.selection.picker import ExactPicker, Taken
+from acav_spark.selection.pool import CandidatePool
+from acav_spark.selection.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from acav_spark.selection.contingency import ContingencyTables
+    from acav_spark.selection.limits import Constraints
+
+Mode = Literal["paper", "released"]
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """How batches are drawn and used; checked by who makes it.
+
+    Parameters
+    ----------
+    batch_size, per_batch : int
+        Candidates of a batch, and clips taken from it (b and s of the paper).
+    seed : int
+        Seed of the draws.
+    n_threads : int
+        Threads that set up a batch; no result depends on it.
+    mode : {"paper", "released"}
+        Whether the best is taken again after each choice (Algorithm 1), or a batch is
+        scored once and its top taken, as the authors' published code does.
+    is_in_order : bool
+        Whether every batch is all that is left, in the order of rows (Algorithm 2).
+    """
+
+    batch_size: int = 10_000
+    per_batch: int = 500
+    seed: int = 0
+    n_threads: int = 1
+    mode: Mode = "paper"
+    is_in_order: bool = False
+
+
+class Position(NamedTuple):
+    """Where a selection is, apart from its choices.
+
+    Parameters
+    ----------
+    n_batches : int
+        Batches that were used.
+    listed_at : int
+        How many clips had been selected when the pool was last listed; -1 for never.
+    """
+
+    n_batches: int = 0
+    listed_at: int = -1
+
+
+class Picks(NamedTuple):
+    """The choices of one batch.
+
+    Parameters
+    ----------
+    rows : ndarray of int64, shape (n_taken,)
+        Row numbers in the order of choice.
+    scores : ndarray of int64 or float64, shape (n_taken,)
+        Score of each when it was chosen.
+    gains, objectives : ndarray of float64, shape (n_taken,)
+        Change of the objective, and the objective after it, in nats.
+    batch : int
+        Number of the batch, from 0.
+    """
+
+    rows: NDArray[np.int64]
+    scores: NDArray[np.int64] | NDArray[np.float64]
+    gains: NDArray[np.float64]
+    objectives: NDArray[np.float64]
+    batch: int
+
+
+class SelectionInProgress:
+    """Algorithm 1 step by step; validation is assumed.
+
+    Parameters
+    ----------
+    assignments : ndarray of integers, shape (n_clips, n_views)
+        Cluster ids of all candidates.
+    before : ContingencyTables
+        Clips that were selected before, included ones among them; not changed.
+    n_select : int
+        How many to choose.
+    settings : BatchSettings
+        How batches are drawn and used.
+    constraints : Constraints
+        Limits, rows in and rows out. The rows that must be in were counted in
+        ``before`` and are not drawn.
+    prior : ndarray of int64, optional
+        Pseudo-counts in units of ``2**-12`` clips.
+    """
+
+    def __init__(
+        self,
+        assignments: NDArray[np.integer],
+        before: ContingencyTables,
+        n_select: int,
+        *,
+        settings: BatchSettings,
+        constraints: Constraints,
+        prior: NDArray[np.int64] | None = None,
+    ) -> None:
+        self._assignments = assignments
+        self._before = before
+        self._n_select = n_select
+        self._settings = settings
+        self._constraints = constraints
+        self._prior = prior
+        self._groups = constraints.groups()
+        self._out = np.concatenate([constraints.include, constraints.exclude])
+        self._pool = self._fresh_pool()
+        self._batch_size = min(settings.batch_size, len(assignments))
+        self._picker = self._picker_from(before)
+        self._trajectory = Trajectory(before, self._picker.units_per_nat)
+        self.n_done = 0
+        self._n_batches = 0
+
+    @property
+    def position(self) -> Position:
+        """Where the selection is; with the choices, all that ``resume`` needs."""
+        return Position(self._n_batches, self._pool.listed_at)
+
+    def tables(self) -> ContingencyTables:
+        """Return the counts of the clips before and of all choices."""
+        return self._picker.tables()
+
+    def resume(
+        self,
+        rows: NDArray[np.int64],
+        scores: NDArray[np.int64] | NDArray[np.float64],
+        position: Position,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Go on after choices that were made before a break; call it first.
+
+        Parameters
+        ----------
+        rows, scores : ndarray, shape (n_done,)
+            All choices so far, in order.
+        position : Position
+            Where the selection was after them.
+
+        Returns
+        -------
+        gains, objectives : ndarray of float64, shape (n_done,)
+            As they were.
+        """
+        tables = self._before.copy()
+        tables.count(self._assignments[rows])
+        self._picker = self._picker_from(tables)
+        listed = max(position.listed_at, 0)
+        self._take_from_groups(rows[:listed])
+        self._pool.select(rows[:listed])
+        if position.listed_at >= 0:
+            self._pool.list_anew()
+        self._take_from_groups(rows[listed:])
+        self._pool.select(rows[listed:])
+        self.n_done, self._n_batches = len(rows), position.n_batches
+        return self._trajectory.follow(scores)
+
+    def steps(self) -> Iterator[Picks]:
+        """Yield the choices of batch after batch until all are made.
+
+        Ends early when no candidate is left that the limits allow.
+        """
+        settings = self._settings
+        while self.n_done < self._n_select:
+            if settings.is_in_order:
+                rows = self._pool.draw_all()
+            else:
+                rows = self._pool.draw(self._batch_size, self._n_batches)
+            if len(rows) == 0:
+                return
+            n_take = min(settings.per_batch, self._n_select - self.n_done, len(rows))
+            taken = self._taken(rows, n_take)
+            self._pool.keep(taken.positions)
+            gains, objectives = self._trajectory.follow(taken.scores)
+            chosen = rows[taken.positions]
+            self.n_done += len(chosen)
+            self._n_batches += 1
+            yield Picks(chosen, taken.scores, gains, objectives, self._n_batches - 1)
+
+    def _taken(self, rows: NDArray[np.int64], n_take: int) -> Taken:
+        take = (
+            self._picker.take_best
+            if self._settings.mode == "paper"
+            else self._picker.take_top
+        )
+        return take(self._assignments, rows, n_take, self._groups)
+
+    def _fresh_pool(self) -> CandidatePool:
+        return CandidatePool(
+            len(self._assignments),
+            self._settings.seed,
+            self._groups,
+            excluded=self._out,
+        )
+
+    def _picker_from(self, tables: ContingencyTables) -> ExactPicker | FloatPicker:
+        if not tables.scoring.is_exact:
+            return FloatPicker(tables, prior=self._prior)
+        return ExactPicker(
+            tables,
+            prior=self._prior,
+            batch_size=self._batch_size,
+            n_expected=self._n_select,
+            n_threads=self._settings.n_threads,
+        )
+
+    def _take_from_groups(self, rows: NDArray[np.int64]) -> None:
+        for limit, first in enumerate(self._groups.first.tolist()):
+            codes = self._groups.of_row[limit, rows]
+            np.subtract.at(self._groups.left, first + codes, 1)
