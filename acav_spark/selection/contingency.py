@@ -145,11 +145,20 @@ class ContingencyTables:
     @cached_property
     def scoring(self) -> Scoring:
         """How choices are scored under the weights of the pairs."""
-        return Scoring(self.relative_weights)
+        return Scoring(self._given_weights())
 
     @cached_property
     def relative_weights(self) -> NDArray[np.float64]:
-        """Weight of each pair; ones where none were given."""
+        """Weight of each pair as it counts; ones where none were given.
+
+        Where choices are made by integers these are the rounded weights.
+        """
+        given = self._given_weights()
+        if not self.scoring.is_exact:
+            return given
+        return self.scoring.integer_weights.astype(np.float64)
+
+    def _given_weights(self) -> NDArray[np.float64]:
         if self.pair_weights is None:
             return np.ones(len(self.pairs))
         return np.array(self.pair_weights)

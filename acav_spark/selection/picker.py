@@ -154,6 +154,7 @@ class ExactPicker:
         nothing = np.empty(0, dtype=np.uint8)
         self._no_codes = self._codes._replace(of_cell=nothing)
         self._batch, self._ranking = self._space(batch_size)
+        self._shares = list(self._shared_strips())
         self._threads = (
             ThreadPoolExecutor(self._n_threads - 1) if self._n_threads > 1 else None
         )
@@ -181,9 +182,8 @@ class ExactPicker:
         n = len(rows)
         self._gather(assignments, rows)
         self._set_up(n)
-        picks.start_ranking(
-            self._batch, n, self._counts_used, self._codes.shift, self._ranking
-        )
+        terms = self._counts_used.margin_terms
+        picks.start_ranking(self._batch, n, terms, self._codes.shift, self._ranking)
         positions = np.empty(n_take, dtype=np.int64)
         scores = np.empty(n_take, dtype=np.int64)
         n_taken, _ = picks.take(
@@ -257,7 +257,7 @@ class ExactPicker:
         layout, counts = self._layout.arrays, self._n_clusters
         shares = [
             (self._batch, n, counts, layout, self._codes, first, last, thread)
-            for thread, (first, last) in enumerate(self._shares())
+            for thread, (first, last) in enumerate(self._shares)
         ]
         others = []
         if self._threads is not None:
@@ -266,7 +266,7 @@ class ExactPicker:
         for other in others:
             other.result()
 
-    def _shares(self) -> Iterator[tuple[int, int]]:
+    def _shared_strips(self) -> Iterator[tuple[int, int]]:
         """Yield each thread's strips, so that all have about as many pairs."""
         n_lanes = self._layout.arrays.n_lanes
         ends = np.cumsum(n_lanes)
@@ -344,18 +344,7 @@ class ExactPicker:
             np.zeros((n_strips, b), dtype=np.int64),
             np.zeros((self._n_threads, b), dtype=np.int32),
         )
-        ranking = picks.Ranking(
-            np.zeros(2 * b + 256, dtype=np.int64),
-            np.zeros(b, dtype=np.int32),
-            np.zeros(b, dtype=np.int32),
-            np.zeros(b, dtype=np.int64),
-            np.zeros(b, dtype=bool),
-            np.zeros(b, dtype=bool),
-            np.zeros(b, dtype=bool),
-            np.zeros(b + 1, dtype=np.int32),
-            np.zeros(1024, dtype=np.int64),
-        )
-        return batch, ranking
+        return batch, picks.ranking_space(b)
 
 
 def _code_limits(largest: int, table: GainTable, step: int) -> NDArray[np.int64]:

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from acav_spark.selection.kernels.layout import Layout
     from acav_spark.selection.kernels.scores import Counts
 
-# Below every score, with room for what is still added to it.
-_LOWEST = np.int64(-(1 << 62))
+# The score of what was taken, below every other, with room for what is still added.
+_TAKEN = np.int64(-(1 << 62))
+_LOWEST = np.int64(-(1 << 61))
 # The highest hot score is looked for in whole vectors of the processor.
 _BLOCK = 32
 _N_BINS = 1024
@@ -48,16 +49,17 @@ class Ranking(NamedTuple):
 
     Parameters
     ----------
-    score : ndarray of int64, shape (2 * batch_size + 128,)
-        Scores or bounds: the hot candidates', then the cold ones'.
+    score : ndarray of int64, shape (first_cold + batch_size,)
+        Scores or bounds: the hot candidates' side by side at the front, the others'
+        from ``first_cold`` in the order of the batch.
+    first_cold : int
+        See ``score``; leaves room for a whole batch and a block.
     place : ndarray of int32, shape (batch_size,)
-        Where each candidate's is.
+        Where each candidate's score is.
     hot : ndarray of int32, shape (batch_size,)
         The candidates of the first places, in the order of the batch.
-    bound : ndarray of int64, shape (batch_size,)
-        Scores in the order of the batch, while places change.
-    is_left, is_exact, is_risen : ndarray of bool, shape (batch_size,)
-        Not taken; score is exact; among the risen.
+    is_exact, is_risen : ndarray of bool, shape (batch_size,)
+        Whether a score is exact; whether a candidate is among the risen.
     risen : ndarray of int32, shape (batch_size + 1,)
         Cold candidates that rose above the threshold.
     histogram : ndarray of int64, shape (1024,)
@@ -65,32 +67,70 @@ class Ranking(NamedTuple):
     """
 
     score: NDArray[np.int64]
+    first_cold: int
     place: NDArray[np.int32]
     hot: NDArray[np.int32]
-    bound: NDArray[np.int64]
-    is_left: NDArray[np.bool_]
     is_exact: NDArray[np.bool_]
     is_risen: NDArray[np.bool_]
     risen: NDArray[np.int32]
     histogram: NDArray[np.int64]
 
 
+def ranking_space(batch_size: int) -> Ranking:
+    """Return space for batches of up to so many candidates."""
+    first_cold = -(-batch_size // _BLOCK) * _BLOCK + _BLOCK
+    return Ranking(
+        np.zeros(first_cold + batch_size, dtype=np.int64),
+        first_cold,
+        np.zeros(batch_size, dtype=np.int32),
+        np.zeros(batch_size, dtype=np.int32),
+        np.zeros(batch_size, dtype=bool),
+        np.zeros(batch_size, dtype=bool),
+        np.zeros(batch_size + 1, dtype=np.int32),
+        np.zeros(_N_BINS, dtype=np.int64),
+    )
+
+
 @compiled
-def _threshold(ranking: Ranking, n: int, n_wanted: int) -> int:
-    """Return a score that about ``n_wanted`` of those left reach, or a few more."""
-    highest, lowest = _LOWEST, -_LOWEST
+def start_ranking(
+    batch: Batch, n: int, margin_terms: NDArray[np.int64], shift: int, ranking: Ranking
+) -> None:
+    """Write the bound of every candidate, from the sums of the threads' strips."""
+    first = ranking.first_cold
+    cold, place = ranking.score[first : first + n], ranking.place
+    is_exact, is_risen = ranking.is_exact, ranking.is_risen
+    cold[:] = 0
+    for thread in range(batch.bounds.shape[0]):
+        bounds = batch.bounds[thread]
+        for i in range(n):
+            cold[i] += np.int64(bounds[i]) << shift
+    for view in range(margin_terms.shape[0]):
+        terms, column = margin_terms[view], batch.columns[view]
+        for i in range(n):
+            cold[i] -= terms[column[i]]
     for i in range(n):
-        if ranking.is_left[i]:
-            highest = max(highest, ranking.bound[i])
-            lowest = min(lowest, ranking.bound[i])
+        place[i] = first + i
+        is_exact[i] = False
+        is_risen[i] = False
+
+
+@inlined
+def _threshold(
+    cold: NDArray[np.int64], n_wanted: int, histogram: NDArray[np.int64]
+) -> int:
+    """Return a score that about ``n_wanted`` of those left reach, or a few more."""
+    highest, lowest = _TAKEN, -_TAKEN
+    for i in range(cold.size):
+        value = cold[i]
+        highest = max(highest, value)
+        lowest = min(lowest, value if value > _LOWEST else -_TAKEN)
     shift = 0
     while ((highest - lowest) >> shift) >= _N_BINS:
         shift += 1
-    histogram = ranking.histogram
     histogram[:] = 0
-    for i in range(n):
-        if ranking.is_left[i]:
-            histogram[(highest - ranking.bound[i]) >> shift] += 1
+    for i in range(cold.size):
+        if cold[i] > _LOWEST:
+            histogram[(highest - cold[i]) >> shift] += 1
     n_above, last = histogram[0], 0
     while last < _N_BINS - 1 and n_above < n_wanted:
         last += 1
@@ -98,27 +138,27 @@ def _threshold(ranking: Ranking, n: int, n_wanted: int) -> int:
     return highest - ((np.int64(last) + 1) << shift) + 1
 
 
-@compiled
-def _placed(ranking: Ranking, n: int, threshold: int) -> tuple[int, int]:
-    """Place the hot candidates first; return their number and where cold ones start."""
-    score, place = ranking.score, ranking.place
+@inlined
+def _heat(
+    score: NDArray[np.int64],
+    first_cold: int,
+    n: int,
+    threshold: int,
+    place: NDArray[np.int32],
+    hot: NDArray[np.int32],
+) -> int:
+    """Bring the cold candidates from the threshold on to the front; return how many."""
     n_hot = 0
     for i in range(n):
-        if ranking.is_left[i] and ranking.bound[i] >= threshold:
+        value = score[first_cold + i]
+        if value >= threshold:
             place[i] = n_hot
-            score[n_hot] = ranking.bound[i]
-            ranking.hot[n_hot] = i
+            score[n_hot] = value
+            hot[n_hot] = i
             n_hot += 1
-    first_cold = ((n_hot + _BLOCK - 1) & ~(_BLOCK - 1)) + _BLOCK
-    for h in range(n_hot, first_cold):
-        score[h] = _LOWEST
-    last = first_cold
-    for i in range(n):
-        if not (ranking.is_left[i] and ranking.bound[i] >= threshold):
-            place[i] = last
-            score[last] = ranking.bound[i] if ranking.is_left[i] else _LOWEST
-            last += 1
-    return n_hot, first_cold
+    for h in range(n_hot, ((n_hot + _BLOCK - 1) & ~(_BLOCK - 1)) + _BLOCK):
+        score[h] = _TAKEN
+    return n_hot
 
 
 @inlined
@@ -202,26 +242,6 @@ def _spread(
 
 
 @compiled
-def start_ranking(
-    batch: Batch, n: int, counts: Counts, shift: int, ranking: Ranking
-) -> None:
-    """Write the bound of every candidate, from the sums of the threads' strips."""
-    bound = ranking.bound
-    for i in range(n):
-        total = np.int64(0)
-        for thread in range(batch.bounds.shape[0]):
-            total += batch.bounds[thread, i]
-        bound[i] = total << shift
-        ranking.is_left[i] = True
-        ranking.is_exact[i] = False
-        ranking.is_risen[i] = False
-    for view in range(counts.margins.shape[0]):
-        terms, column = counts.margin_terms[view], batch.columns[view]
-        for i in range(n):
-            bound[i] -= terms[column[i]]
-
-
-@compiled
 def take(
     batch: Batch,
     rows: NDArray[np.int64],
@@ -262,34 +282,37 @@ def take(
     own_terms, has_own = own.margin_terms, own.cells.size > 0
     group_of, group_left, group_first = groups.of_row, groups.left, groups.first
     score, place, hot = ranking.score, ranking.place, ranking.hot
-    bound, is_left = ranking.bound, ranking.is_left
     is_exact, is_risen, risen = ranking.is_exact, ranking.is_risen, ranking.risen
+    first_cold, histogram = ranking.first_cold, ranking.histogram
+    cold = score[first_cold : first_cold + n]
     cells = np.empty(lane_view.size, dtype=np.int64)
     own_words = np.empty(own_view.size, dtype=np.int64)
     # Strips of fewer lanes read what they do not use.
     cell_change = np.zeros(lane_view.size + 4, dtype=np.int64)
     margin_change = np.empty(margins.shape[0], dtype=np.int64)
     patterns = np.empty(32, dtype=np.int64)
-    threshold = _threshold(ranking, n, min(n, n_hot_wanted))
-    n_hot, first_cold = _placed(ranking, n, threshold)
+    threshold = _threshold(cold, min(n, n_hot_wanted), histogram)
+    n_hot = _heat(score, first_cold, n, threshold, place, hot)
     n_taken = n_read = n_closed = n_risen = 0
     while n_taken < n_take and n_taken + n_closed < n:
         best_hot = _highest(score, (n_hot + _BLOCK - 1) & ~(_BLOCK - 1))
-        best = best_hot if n_hot > 0 else _LOWEST
+        best = best_hot
         for r in range(n_risen):
             best = max(best, score[place[risen[r]]])
         if best < threshold or n_risen > _MAX_RISEN:
-            for i in range(n):
-                bound[i] = score[place[i]]
-                is_risen[i] = False
+            for h in range(n_hot):
+                place[hot[h]] = first_cold + hot[h]
+                cold[hot[h]] = score[h]
+            for r in range(n_risen):
+                is_risen[risen[r]] = False
             n_risen = 0
             wanted = max(64, min(2 * (n_take - n_taken), n_hot_wanted))
-            threshold = _threshold(ranking, n, wanted)
-            n_hot, first_cold = _placed(ranking, n, threshold)
+            threshold = _threshold(cold, wanted, histogram)
+            n_hot = _heat(score, first_cold, n, threshold, place, hot)
             continue
         # The first of the batch among equal ones.
         i = np.int64(n)
-        if n_hot > 0 and best_hot == best:
+        if best_hot == best:
             h = 0
             while score[h] != best:
                 h += 1
@@ -307,8 +330,7 @@ def take(
             if exact != best:
                 score[place[i]] = exact
                 continue
-        is_left[i] = False
-        score[place[i]] = _LOWEST
+        score[place[i]] = _TAKEN
         row, may_take = rows[i], True
         for rule in range(group_first.size):
             group = group_first[rule] + group_of[rule, row]
