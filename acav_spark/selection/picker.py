@@ -34,6 +34,8 @@ _MOST_HOT = 2048
 _SHORT_BATCH = 1 << 16
 # Codes of counts: so many are the counts themselves, the rest grow with their gain.
 _N_EXACT_CODES = 64
+# Counts whose codes are looked up when all cells are coded.
+_N_SMALL = 1 << 18
 # The largest count a code is made for is met in no selection (10**9.6 clips).
 _BEYOND = 1 << 32
 
@@ -271,7 +273,7 @@ class ExactPicker:
         n_lanes = self._layout.arrays.n_lanes
         ends = np.cumsum(n_lanes)
         targets = ends[-1] * np.arange(1, self._n_threads) / self._n_threads
-        cuts = [0, *np.searchsorted(ends, targets, side="left").tolist()]
+        cuts = [0, *np.searchsorted(ends, targets).tolist()]
         cuts = [cuts[0], *[cut + 1 for cut in cuts[1:]], len(n_lanes)]
         yield from pairwise(cuts)
 
@@ -317,10 +319,9 @@ class ExactPicker:
         cells = self._counts_used.cells
         # Strips are read ahead of their end.
         of_cell = np.zeros(len(cells) + 16_384, dtype=np.uint8)
-        n_coded = len(cells) if cells.any() else 0
-        for start in range(0, n_coded, 1 << 22):
-            part = slice(start, min(start + (1 << 22), n_coded))
-            of_cell[part] = np.searchsorted(limit, cells[part], side="left")
+        if cells.any():
+            small = np.searchsorted(limit, np.arange(_N_SMALL)).astype(np.uint8)
+            bounds.fill_codes(cells, limit, small, of_cell)
         return bounds.Codes(
             of_cell,
             limit,

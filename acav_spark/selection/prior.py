@@ -68,6 +68,8 @@ def pseudo_counts(
             f"({like!r}), got {population!r}. Count the population with the same ones."
         )
         raise ValueError(msg)
+    from acav_spark.selection.kernels.counting import scale
+
     strength = _checked_strength(prior, population, assignments, n_select)
     if strength == 0:
         return None
@@ -82,9 +84,8 @@ def pseudo_counts(
             "instead, which is the limit of a strong prior."
         )
         raise ValueError(msg)
-    pseudo: NDArray[np.int64] = np.rint(
-        population.counters * (strength * 2**FRACTION_BITS)
-    ).astype(np.int64)
+    pseudo = np.empty_like(population.counters)
+    scale(population.counters, strength * 2.0**FRACTION_BITS, pseudo)
     return pseudo
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Rows that are sorted together: enough for each row of a table to be met several times.
-_BLOCK = 1 << 15
+_BLOCK = 1 << 17
 
 
 @compiled
@@ -58,8 +58,8 @@ def count_rows(
     """
     n_clips, n_views = assignments.shape
     n_pairs = first.size
-    block = np.empty((n_views, _BLOCK), dtype=np.int64)
-    order = np.empty(_BLOCK, dtype=np.int64)
+    block = np.empty((n_views, _BLOCK), dtype=assignments.dtype)
+    order = np.empty(_BLOCK, dtype=np.int32)
     for start in range(0, n_clips, _BLOCK):
         n = min(_BLOCK, n_clips - start)
         for i in range(n):
@@ -69,8 +69,9 @@ def count_rows(
             margin = counters[offsets[n_pairs + view] : offsets[n_pairs + view + 1]]
             places = np.zeros(margin.size + 1, dtype=np.int64)
             for i in range(n):
-                margin[block[view, i]] += 1
-                places[block[view, i] + 1] += 1
+                cluster = np.int64(block[view, i])
+                margin[cluster] += 1
+                places[cluster + 1] += 1
             for cluster in range(margin.size):
                 places[cluster + 1] += places[cluster]
             for i in range(n):
@@ -83,4 +84,14 @@ def count_rows(
                     partner = block[second[pair]]
                     for j in range(n):
                         i = order[j]
-                        counters[base + block[view, i] * width + partner[i]] += 1
+                        row = base + np.int64(block[view, i]) * width
+                        counters[row + np.int64(partner[i])] += 1
+
+
+@compiled
+def scale(
+    counters: NDArray[np.int64], factor: float, scaled: NDArray[np.int64]
+) -> None:
+    """Write counters times a factor, rounded to the nearest integer, halves to even."""
+    for i in range(counters.size):
+        scaled[i] = np.int64(np.rint(counters[i] * factor))
