@@ -116,8 +116,10 @@ class Warehouse:
         """Delete the rows whose key, or part of it, is among ``keys``."""
         if self.exists(name):
             condition = " AND ".join(f"t.{c} = s.{c}" for c in keys.columns)
-            merge = self._delta(name).alias("t").merge(
-                keys.distinct().alias("s"), condition
+            merge = (
+                self._delta(name)
+                .alias("t")
+                .merge(keys.distinct().alias("s"), condition)
             )
             _insist(merge.whenMatchedDelete().execute, name)
 

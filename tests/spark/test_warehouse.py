@@ -61,14 +61,15 @@ def test_of_two_drivers_that_saw_an_empty_table_both_keep_their_rows(
 def test_replacing_rows_that_another_driver_wrote_meanwhile_does_not_double_them(
     spark: SparkSession, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late = Warehouse(spark, warehouse.root)
     warehouse.insert("clips", _clips(spark, "other"))
-    for former in (0, 1):  # seen before, and after, the first driver's own commit
-        seen = warehouse.version("clips") - former
-        monkeypatch.setattr(late, "version", lambda _, seen=seen: seen)
-        monkeypatch.setattr(late, "_at", lambda *_: spark.createDataFrame([], CLIP))
-        late.replace("clips", _clips(spark, "a", start_s=2.0), "clip_id = 'a'")
-        assert _ids(warehouse) == ["a", "other"]
+    warehouse.insert("clips", _clips(spark, "another"))
+    # Two drivers looked for the rows, in vain, one commit apart; then both write.
+    for version, start_s in ((1, 2.0), (2, 5.0)):
+        driver = Warehouse(spark, warehouse.root)
+        monkeypatch.setattr(driver, "version", lambda _, seen=version: seen)
+        driver.replace("clips", _clips(spark, "a", start_s=start_s), "clip_id = 'a'")
+    assert _ids(warehouse) == ["a", "another", "other"]
+    assert warehouse.read("clips").where("start_s = 5").count() == 1
 
 
 def test_two_drivers_that_write_at_once_lose_and_double_nothing(
