@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -22,6 +21,8 @@ from acav_spark.tables import TABLES
 from acav_spark.tables.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pyspark.sql import SparkSession
 
 # Two chunks or more of files, of videos and of clips.
@@ -50,7 +51,7 @@ class Killed:
 
 @pytest.fixture(scope="module")
 def killed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
-    """Each driver ends the stage in which the former was killed, and begins the next."""
+    """Each driver ends the stage in which the former died, and begins the next."""
     found = Killed(tmp_path_factory.mktemp("killed") / "warehouse")
     names = list(MIDDLE)
     for place, stage in enumerate(names):

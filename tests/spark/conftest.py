@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from curation import MakeContext, settings_for
 
+from acav_spark import cli
 from acav_spark.context import StageContext
 from acav_spark.tables import TABLES
 from acav_spark.tables.views import VIEWS
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from command_line import Acav
     from pyspark.sql import SparkSession
 
 
@@ -49,3 +51,25 @@ def curated_copy(curated_root: Path, tmp_path: Path) -> Path:
     target = tmp_path / "copied"
     shutil.copytree(curated_root, target)
     return target
+
+
+@pytest.fixture
+def acav(
+    spark: SparkSession,  # noqa: ARG001 - commands adopt the running session
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Acav:
+    """Run a command; return its exit status, output and messages."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        status = 0
+        capsys.readouterr()
+        try:
+            cli.main(list(arguments))
+        except SystemExit as leave:
+            status = int(leave.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
