@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,11 @@ def acav(
             cli.main(list(arguments))
         except SystemExit as leave:
             status = int(leave.code or 0)
+        finally:
+            # The handler's stream is the test's, and ends with it.
+            logger = logging.getLogger("acav_spark")
+            logger.handlers.clear()
+            logger.propagate = True
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 
