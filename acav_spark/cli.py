@@ -141,7 +141,8 @@ def run(
 
 def _run(options: Options, names: Sequence[str]) -> None:
     chosen = stages_named(names)
-    with opened(options) as context:
+    reads_input = any(not stage.reads for stage in chosen)
+    with opened(options, reads_input=reads_input) as context:
         _run_all(context, chosen)
 
 

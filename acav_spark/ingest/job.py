@@ -6,6 +6,7 @@ rejected row keeps its reason.
 
 from __future__ import annotations
 
+import glob
 import logging
 from functools import partial
 from typing import TYPE_CHECKING
@@ -146,6 +147,28 @@ def input_format(config: Config) -> str:
         if uri.lower().rstrip("/").endswith(ending):
             return name
     return "media"
+
+
+def check_input(config: Config) -> None:
+    """Check that ``input.uri`` names something, as far as that needs no Spark.
+
+    Raises
+    ------
+    ConfigError
+        If it is empty, or there is no such metadata.
+    StageError
+        If there is no such folder, file or pattern.
+    """
+    if input_format(config) == "media":
+        list_media(config.input.uri)
+        return
+    uri = config.input.uri
+    if "://" not in uri and not glob.glob(uri):  # noqa: PTH207 - also absolute ones
+        msg = (
+            f"input.uri: expected a file of metadata, or a folder or pattern of such, "
+            f"got {uri!r}, which does not exist. Check the path."
+        )
+        raise ConfigError(msg)
 
 
 def _rules(config: Config) -> Rules:
