@@ -1,19 +1,24 @@
 """Row-wise stages: what is pending, in chunks, each committed before the next.
 
+A row-wise stage makes rows from items (videos, clips), each item apart from the others.
+
 A chunk's rows are computed once, by tasks small enough to show progress, and written
 by the table's key: killed anywhere, the stage goes on where it was.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import threading
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from acav_spark.errors import StageError
+from acav_spark.failures import record_failures, require_few_failures
 from acav_spark.media.sandbox import Limits
 from acav_spark.progress import Rate
 
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 
     from acav_spark.config import Config
     from acav_spark.context import StageContext
+    from acav_spark.runs import StageResult
 
 _logger = logging.getLogger(__name__)
 
@@ -38,13 +44,143 @@ def decoding_limits(config: Config) -> Limits:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class RowwiseStage:
+    """What is a row-wise stage's own.
+
+    Parameters
+    ----------
+    name, unit : str
+        The stage, and what its items are called.
+    inputs : tuple of str
+        Tables whose versions the ledger keeps.
+    run_hash : str
+        Hash of the settings, for the ledger.
+    hashes : mapping of str to str
+        The same by scope, for failures.
+    process : callable
+        From items to results: the outcome (``acav_spark.rows``) and a payload; a column
+        ``scope`` where one item has several results.
+    write : callable
+        Writes the results that did not fail, given the run's id; the table whose rows
+        say that an item is done comes last.
+    finish : callable
+        From the sums of all counts to what the stage reports: ``n_items``,
+        ``n_results``, ``n_failed``, and those of ``counted``.
+    counted : mapping of str to Column
+        Further aggregates of a chunk's results. ``n_tolerated``, where it is there, are
+        failures that are no sign of trouble.
+    """
+
+    name: str
+    unit: str
+    inputs: tuple[str, ...] = ()
+    run_hash: str
+    hashes: Mapping[str, str]
+    process: Callable[[DataFrame], DataFrame]
+    write: Callable[[DataFrame, str], None]
+    finish: Callable[[Counter[str]], StageResult]
+    counted: Mapping[str, Column] = field(default_factory=dict)
+
+
+def pending_items(
+    context: StageContext,
+    stage: str,
+    items: DataFrame,
+    *,
+    table: str,
+    key: Mapping[str, str],
+) -> DataFrame:
+    """Return the items that are neither done nor failed for good.
+
+    Parameters
+    ----------
+    context : StageContext
+        Where the tables are.
+    stage : str
+        Whose failures count.
+    items : DataFrame
+        Items, with the columns that ``key`` names.
+    table : str
+        Its rows say that an item is done.
+    key : mapping of str to str
+        From columns of the items (``item_id``, ``scope``) to those of the table.
+    """
+    read, exists = context.warehouse.read, context.warehouse.exists
+    closed = []
+    if exists(table):
+        closed.append(read(table).select(*[F.col(c).alias(n) for n, c in key.items()]))
+    if exists("failures"):
+        hopeless = (F.col("stage") == stage) & F.col("is_permanent")
+        closed.append(read("failures").where(hopeless).select(*key))
+    if not closed:
+        return items
+    return items.join(functools.reduce(_union, closed), list(key), "left_anti")
+
+
+def compute_pending(
+    context: StageContext, stage: RowwiseStage, pending: DataFrame, config: Config
+) -> StageResult:
+    """Compute what is pending, chunk by chunk, and keep the stage's row in the ledger.
+
+    Raises
+    ------
+    StageError
+        If too large a share of the items failed.
+    """
+    pending = pending.persist()
+    n_pending = pending.count()
+    totals: Counter[str] = Counter()
+    if n_pending == 0:
+        pending.unpersist()
+        return replace(stage.finish(totals), is_unchanged=True)
+    with context.run(
+        stage.name, stage.run_hash, inputs=stage.inputs, config=config
+    ) as run:
+
+        def commit(results: DataFrame, counts: Row) -> None:
+            totals.update({name: n or 0 for name, n in counts.asDict().items()})
+            if "scope" not in results.columns:
+                results = results.withColumn("scope", F.lit(""))
+            # Before the rows that say which items are done: a driver killed in between
+            # does the chunk again, and finds what failed before.
+            record_failures(
+                context,
+                stage=stage.name,
+                results=results,
+                n_failed=counts["n_failed"],
+                hashes=stage.hashes,
+                run_id=run.run_id,
+            )
+            stage.write(results.where(F.col("error_code").isNull()), run.run_id)
+
+        run_in_chunks(
+            context,
+            stage=stage.name,
+            pending=pending,
+            n_pending=n_pending,
+            unit=stage.unit,
+            process=stage.process,
+            commit=commit,
+            counted=stage.counted,
+        )
+        run.result = stage.finish(totals)
+    pending.unpersist()
+    n_failed = totals["n_failed"] - totals["n_tolerated"]
+    require_few_failures(context, stage.name, n_failed, totals["n_results"])
+    return run.result
+
+
+def _union(one: DataFrame, other: DataFrame) -> DataFrame:
+    return one.union(other)
+
+
 def run_in_chunks(
     context: StageContext,
     *,
     stage: str,
     pending: DataFrame,
     n_pending: int,
-    key: str,
     unit: str,
     process: Callable[[DataFrame], DataFrame],
     commit: Callable[[DataFrame, Row], None],
@@ -60,12 +196,11 @@ def run_in_chunks(
     stage, unit : str
         For logs and bars.
     pending : DataFrame
-        Items to do, one row each, not changed by the commits (or shrunk by them).
+        Items to do, one row each, not changed by the commits (or shrunk by them). The
+        hash of ``item_id`` decides the chunk, so that chunks do not depend on the order
+        in which rows arrive.
     n_pending : int
         Their number.
-    key : str
-        Column that identifies an item; its hash decides the chunk, so that chunks do
-        not depend on the order in which rows arrive.
     process : callable
         From a chunk's items to its results.
     commit : callable
@@ -88,8 +223,8 @@ def run_in_chunks(
         for i in range(n_chunks):
             chunk = pending
             if n_chunks > 1:
-                chunk = chunk.where(F.pmod(F.xxhash64(key), F.lit(n_chunks)) == i)
-            results = process(chunk.repartition(n_partitions, key)).persist()
+                chunk = chunk.where(F.pmod(F.xxhash64("item_id"), F.lit(n_chunks)) == i)
+            results = process(chunk.repartition(n_partitions, "item_id")).persist()
             label = f"{stage} chunk {i + 1} of {n_chunks}"
             with _watched(context, label, done, n_pending / n_chunks):
                 (counts,) = results.agg(*_counts(counted or {})).collect()
@@ -113,96 +248,6 @@ def _counts(further: Mapping[str, Column]) -> list[Column]:
         F.count("error_code").alias("n_failed"),
         *[column.alias(name) for name, column in further.items()],
     ]
-
-
-def record_failures(
-    context: StageContext,
-    *,
-    stage: str,
-    scope: str,
-    results: DataFrame,
-    n_failed: int,
-    stage_hash: str,
-    run_id: str,
-) -> None:
-    """Write the rows of ``results`` that have an error_code to ``failures``.
-
-    An item that failed before is counted on; after ``execution.max_attempts`` it counts
-    as permanent. Items that now succeeded lose their row.
-    """
-    warehouse = context.warehouse
-    before = warehouse.read("failures").where(
-        (F.col("stage") == stage) & (F.col("scope") == scope)
-    )
-    failed = results.where(F.col("error_code").isNotNull())
-    if warehouse.exists("failures"):
-        mended = (
-            results.where(F.col("error_code").isNull())
-            .select("item_id")
-            .join(before.select("item_id"), "item_id")
-        )
-        if not mended.isEmpty():
-            keys = mended.withColumns({"stage": F.lit(stage), "scope": F.lit(scope)})
-            warehouse.delete_keys("failures", keys)
-    if n_failed == 0:
-        return
-    is_first = before.isEmpty()
-    attempts = F.coalesce(F.col("attempts"), F.lit(0)) + 1
-    rows = failed.select("item_id", "uri", "error_code", "message", "is_permanent")
-    write = warehouse.insert if is_first else warehouse.upsert
-    write(
-        "failures",
-        rows.join(before.select("item_id", "attempts"), "item_id", "left").select(
-            F.lit(stage).alias("stage"),
-            F.lit(scope).alias("scope"),
-            "item_id",
-            "uri",
-            "error_code",
-            F.coalesce(F.col("message"), F.lit("")).alias("message"),
-            attempts.cast("int").alias("attempts"),
-            (
-                F.col("is_permanent")
-                | (attempts >= context.config.execution.max_attempts)
-            ).alias("is_permanent"),
-            F.lit(stage_hash).alias("stage_hash"),
-            F.lit(run_id).alias("run_id"),
-        ),
-    )
-
-
-def retire_failures(context: StageContext, stage: str, present: DataFrame) -> None:
-    """Delete a stage's failures of items that are gone; ``present`` has one column."""
-    if not context.warehouse.exists("failures"):
-        return
-    (key,) = present.columns
-    gone = (
-        context.warehouse.read("failures")
-        .where(F.col("stage") == stage)
-        .select("stage", "item_id")
-        .join(present.withColumnRenamed(key, "item_id"), "item_id", "left_anti")
-    )
-    if not gone.isEmpty():
-        context.warehouse.delete_keys("failures", gone)
-
-
-def require_few_failures(
-    context: StageContext, stage: str, n_failed: int, n_items: int
-) -> None:
-    """Raise if too large a share of the items failed.
-
-    Raises
-    ------
-    StageError
-        If the share exceeds ``execution.max_failed_fraction``.
-    """
-    allowed = context.config.execution.max_failed_fraction
-    if n_items and n_failed / n_items > allowed:
-        msg = (
-            f"{stage}: expected at most {allowed:.0%} of items to fail, got {n_failed} "
-            f"of {n_items}. See them with 'acav show failures'. If they are as they "
-            "should be, allow more with --set execution.max_failed_fraction=1.0."
-        )
-        raise StageError(msg)
 
 
 class _watched:  # noqa: N801 - reads as a statement

@@ -93,11 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     is_verbose = bool({"-v", "--verbose"} & set(arguments))
     try:
-        app(arguments, standalone_mode=False)
+        # An exit with a status is a result here: see typer's standalone_mode.
+        status = app(arguments, standalone_mode=False)
     except AcavError as error:
         fail(error, is_verbose=is_verbose)
-    except typer.Exit as leave:
-        sys.exit(leave.exit_code)
     except typer.Abort:
         sys.exit(130)
     except Exception as error:
@@ -108,6 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         CONSOLE.print("Interrupted. The same command goes on where this one stopped.")
         sys.exit(130)
+    if status:
+        sys.exit(status)
 
 
 @app.callback(invoke_without_command=True)
@@ -140,7 +141,8 @@ def run(
 
 def _run(options: Options, names: Sequence[str]) -> None:
     chosen = stages_named(names)
-    with opened(options) as context:
+    reads_input = any(not stage.reads for stage in chosen)
+    with opened(options, reads_input=reads_input) as context:
         _run_all(context, chosen)
 
 

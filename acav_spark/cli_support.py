@@ -94,8 +94,10 @@ def set_up_logging(*, verbose: bool = False, quiet: bool = False) -> None:
 
 
 @contextmanager
-def opened(options: Options, *, must_exist: bool = False) -> Iterator[StageContext]:
-    """Check the configuration and the storage, then start Spark and make a context.
+def opened(
+    options: Options, *, must_exist: bool = False, reads_input: bool = False
+) -> Iterator[StageContext]:
+    """Check configuration, storage and input, then start Spark and make a context.
 
     Everything that can be found wrong without Spark is found before it starts.
     """
@@ -104,10 +106,16 @@ def opened(options: Options, *, must_exist: bool = False) -> Iterator[StageConte
     from acav_spark._version import __version__
     from acav_spark.context import StageContext
     from acav_spark.features.registry import create_extractor
-    from acav_spark.session import get_session
+    from acav_spark.session import get_session, require_pyspark
     from acav_spark.storage import prepare_storage, read_only_storage
     from acav_spark.tables.catalog import FORMAT_VERSION
 
+    if reads_input:
+        # Imports pyspark, whose absence the session reports with a remedy.
+        require_pyspark()
+        from acav_spark.ingest.job import check_input
+
+        check_input(config)
     root = config.storage.root
     if must_exist:
         read_only_storage(root, format_version=FORMAT_VERSION)

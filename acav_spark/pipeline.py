@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import logging
 import time
@@ -114,7 +115,12 @@ def stages_named(names: Sequence[str]) -> list[Stage]:
     known = [stage.name for stage in STAGES]
     unknown = [name for name in names if name not in known]
     if unknown:
-        msg = f"stage: expected some of {', '.join(known)}; got {', '.join(unknown)}."
+        near = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        msg = (
+            f"stage: expected some of {', '.join(known)}; got {', '.join(unknown)}."
+            f"{hint}"
+        )
         raise ConfigError(msg)
     return [stage for stage in STAGES if not names or stage.name in names]
 

@@ -66,11 +66,9 @@ def get_session(
     DependencyError
         If pyspark or Java is missing; says how to install it.
     """
-    try:
-        from pyspark.sql import SparkSession
-    except ImportError as error:
-        msg = "pyspark is missing. Install it with: pip install 'acav_spark[local]'"
-        raise DependencyError(msg) from error
+    require_pyspark()
+    from pyspark.sql import SparkSession
+
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
@@ -149,6 +147,21 @@ def java_version() -> int | None:
     _, _, rest = result.stderr.partition('version "')
     major = rest.split('"')[0].split(".")[0].split("-")[0]
     return int(major) if major.isdigit() else None
+
+
+def require_pyspark() -> None:
+    """Check that pyspark can be imported.
+
+    Raises
+    ------
+    DependencyError
+        If it is missing.
+    """
+    try:
+        import pyspark  # noqa: F401 - only whether it is there
+    except ImportError as error:
+        msg = "pyspark is missing. Install it with: pip install 'acav_spark[local]'"
+        raise DependencyError(msg) from error
 
 
 def require_java() -> None:

@@ -32,7 +32,9 @@ def settle(
     where: str = "true",
     dependants: tuple[tuple[str, str], ...] = (),
 ) -> Config:
-    """Return the configuration under which a stage goes on.
+    """Return the configuration under which a stage, and later ones, go on.
+
+    Where former settings are kept, they become those of the context.
 
     Parameters
     ----------
@@ -56,6 +58,8 @@ def settle(
         are to be kept but their settings cannot be had any more.
     """
     config = context.config
+    if not context.warehouse.exists(table):
+        return config
     current = stage_hash_of(config)
     rows = context.warehouse.read(table).where(where)
     groups = rows.groupBy("stage_hash").agg(
@@ -77,7 +81,9 @@ def settle(
         return config
     stored = context.ledger.config_of(old[0]["run_id"])
     if choice == "keep":
-        return _kept(config, stored, section, stage_hash_of, old_hash, table)
+        # Later stages of the same command go on from the rows that were kept.
+        context.config = _kept(config, stored, section, stage_hash_of, old_hash, table)
+        return context.config
     changes = _changes(config, stored, section)
     msg = (
         f"{stage}: {table} holds {n_rows} rows made under other settings"

@@ -68,7 +68,7 @@ def main() -> None:
     print("\nseed  selected  best single layer  random")
     for row in results:
         print(
-            f"{row.seed:4d}  {row.selected:8.3f}  {row.best_single_layer:17.3f}  "
+            f"{row.seed:4d}  {row.selected:8.3f}  {row.best_single:17.3f}  "
             f"{row.random:6.3f}"
         )
     worst = min(row.selected for row in results)

@@ -11,6 +11,7 @@ from acav_spark.context import StageContext
 if TYPE_CHECKING:
     from pathlib import Path
 
+# The folder of small videos has so many that are good, and one that is broken.
 N_VIDEOS = 8
 
 # Many small jobs: compiling code for each would take most of the time.

@@ -22,9 +22,13 @@ class SeenNumber:
     modality = "visual"
     version = "1"
     dimensions = (1, 1)
-    video_sampling: VideoSampling | None = VideoSampling(short_side=96, n_frames=3)
     audio_sampling: AudioSampling | None = None
     wants_gpu = False
+
+    def __init__(self, n_frames: int = 3) -> None:
+        self.video_sampling: VideoSampling | None = VideoSampling(
+            short_side=96, n_frames=n_frames
+        )
 
     def extract(
         self, clips: Sequence[DecodedClip]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,9 +51,11 @@ def assign_clusters(context: StageContext) -> StageResult:
     """
     name = context.config.clustering.name
     chosen = f"clustering = '{name}'"
-    codebooks = (
-        context.warehouse.read("codebooks").where(chosen).orderBy("view_position")
-    ).collect()
+    # Some ten rows, which Spark would sort in three jobs.
+    codebooks = sorted(
+        context.warehouse.read("codebooks").where(chosen).collect(),
+        key=itemgetter("view_position"),
+    )
     if not codebooks:
         msg = (
             f"{STAGE}: clustering {name!r} is not fitted. Run 'acav run fit_centroids'."
@@ -88,7 +91,9 @@ def assign_clusters(context: StageContext) -> StageResult:
                     rows,
                     counts[extractor],
                     extractor,
-                    load_codebooks(context, name, extractor),
+                    _load(
+                        context, [b for b in codebooks if b["extractor"] == extractor]
+                    ),
                     the_hash,
                     run.run_id,
                 )
@@ -103,24 +108,21 @@ def assign_clusters(context: StageContext) -> StageResult:
     return run.result
 
 
-def load_codebooks(
-    context: StageContext, clustering: str, extractor: str
-) -> list[Codebook]:
-    """Return an extractor's codebooks, layer 1 first.
+def _load(context: StageContext, books: list[Row]) -> list[Codebook]:
+    """Return an extractor's codebooks from their rows, with their centroids.
 
     They pass through the driver: ``n_clusters * dimension * 4`` bytes each, 23 MB for
     the five layers of SlowFast and 1000 clusters.
     """
-    where = (F.col("clustering") == clustering) & (F.col("extractor") == extractor)
-    books = context.warehouse.read("codebooks").where(where).orderBy("layer").collect()
-    centroids: dict[int, list[bytes]] = {}
-    for row in (
+    clustering, extractor = books[0]["clustering"], books[0]["extractor"]
+    rows = (
         context.warehouse.read("centroids")
-        .where(where)
-        .orderBy("layer", "cluster")
-        .select("layer", "centroid")
+        .where((F.col("clustering") == clustering) & (F.col("extractor") == extractor))
+        .select("layer", "cluster", "centroid")
         .collect()
-    ):
+    )
+    centroids: dict[int, list[bytes]] = {}
+    for row in sorted(rows, key=itemgetter("layer", "cluster")):
         centroids.setdefault(row["layer"], []).append(bytes(row["centroid"]))
     return [_codebook(book, centroids[book["layer"]]) for book in books]
 
@@ -225,7 +227,6 @@ def _assign(
         stage=STAGE,
         pending=pending,
         n_pending=n_pending,
-        key="item_id",
         unit="clips",
         process=process,
         commit=commit,
@@ -286,10 +287,12 @@ def _complete(context: StageContext, name: str, extractors: list[str]) -> DataFr
 
 
 def _is_packed(context: StageContext, name: str, extractors: list[str]) -> bool:
+    """Return whether every complete clip, and no other, is packed as it is assigned."""
     packed = context.warehouse.read("packed").where(F.col("clustering") == name)
     complete = _complete(context, name, extractors)
-    same = packed.join(complete, ["clip_id", "clusters"], "left_semi").count()
-    return same == packed.count() == complete.count()
+    both = packed.alias("p").join(complete.alias("c"), "clip_id", "full")
+    differs = ~F.col("p.clusters").eqNullSafe(F.col("c.clusters"))
+    return both.where(differs).isEmpty()
 
 
 def _pack(

@@ -48,6 +48,11 @@ _EPOCH = pa.struct(
 _FITTED = pa.schema(
     [
         ("view_position", pa.int32()),
+        ("extractor", pa.string()),
+        ("layer", pa.int32()),
+        ("modality", pa.string()),
+        ("dimension", pa.int32()),
+        ("model_version", pa.string()),
         ("centroids", pa.list_(pa.binary())),
         ("n_updates", pa.list_(pa.int64())),
         ("mean", pa.binary()),
@@ -130,7 +135,7 @@ def fit_centroids(context: StageContext) -> StageResult:
             "fitted clustering=%s views=%d k=%d n_clips=%d",
             *(name, n_fitted, n_clusters, n_clips),
         )
-        _write(context, results, views, config, n_clusters, run.run_id)
+        _write(context, results, config, n_clusters, run.run_id)
         results.unpersist()
         run.result = StageResult(
             STAGE,
@@ -242,12 +247,12 @@ def _fit(
         draw_order(clustering.seed).alias("draw_order"),
         F.explode(F.array(*entries)).alias("entry"),
     ).where(F.col("entry").isNotNull())
-    dimensions = {view.position: view.dimension for view in views}
+    by_position = {view.position: view for view in views}
 
     # Spark reads the hints of a plain function, and fails on a partial one.
     def fit(rows: pa.Table) -> pa.Table:
         return _fit_view(
-            rows, dimensions=dimensions, clustering=clustering, n_clusters=n_clusters
+            rows, views=by_position, clustering=clustering, n_clusters=n_clusters
         )
 
     return (
@@ -261,14 +266,15 @@ def _fit(
 def _fit_view(
     rows: pa.Table,
     *,
-    dimensions: dict[int, int],
+    views: dict[int, View],
     clustering: ClusteringConfig,
     n_clusters: int,
 ) -> pa.Table:
     """Fit one view on its rows, in the order of their hashes."""
     rows = rows.sort_by([("draw_order", "ascending"), ("clip_id", "ascending")])
     position = int(rows["view_position"][0].as_py())
-    vectors = decode_fp16(rows["vector"].combine_chunks(), dimensions[position])
+    view = views[position]
+    vectors = decode_fp16(rows["vector"].combine_chunks(), view.dimension)
     model = SGDKMeans(
         n_clusters,
         learning_rate=clustering.learning_rate,
@@ -282,6 +288,11 @@ def _fit_view(
     labels, distances = codebook.assign(vectors)
     row = {
         "view_position": position,
+        "extractor": view.extractor,
+        "layer": view.layer,
+        "modality": view.modality,
+        "dimension": view.dimension,
+        "model_version": view.model_version,
         "centroids": [
             centroid.astype("<f4").tobytes() for centroid in codebook.centroids
         ],
@@ -313,7 +324,6 @@ def _bytes(values: np.ndarray | None) -> bytes | None:
 def _write(
     context: StageContext,
     results: DataFrame,
-    views: list[View],
     config: Config,
     n_clusters: int,
     run_id: str,
@@ -321,15 +331,7 @@ def _write(
     """Write centroids and epochs, then the codebooks, which say that it is done."""
     name = config.clustering.name
     chosen = f"clustering = '{name}'"
-    known = context.spark.createDataFrame(
-        [
-            (v.position, v.extractor, v.layer, v.modality, v.dimension, v.model_version)
-            for v in views
-        ],
-        "view_position INT, extractor STRING, layer INT, modality STRING, "
-        "dimension INT, model_version STRING",
-    )
-    rows = results.join(F.broadcast(known), "view_position").withColumns(
+    rows = results.withColumns(
         {
             "clustering": F.lit(name),
             "n_clusters": F.lit(n_clusters),

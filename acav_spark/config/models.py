@@ -13,25 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-# ``allowed`` says in words what a type or pattern alone cannot; error messages and
-# docs/configuration.md print it.
-Name = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z0-9][a-z0-9_\-]{0,62}$",
-        json_schema_extra={
-            "allowed": "a name of at most 63 characters from a-z, 0-9, _ and -, "
-            "beginning with a letter or digit"
-        },
-    ),
-]
-Scheme = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z][a-z0-9+.\-]*$",
-        json_schema_extra={"allowed": "a URI scheme such as file, https or s3"},
-    ),
-]
+# pydantic reads annotations at run time.
+from acav_spark.config.text_types import Name, Place, Scheme  # noqa: TC001
+
 # Spark's LongType, which holds seeds and counts in tables, ends here.
 _MAX_LONG = 2**63 - 1
 
@@ -61,7 +45,7 @@ class Section(BaseModel):
 class InputConfig(Section):
     """Where the videos, or the metadata about them, are."""
 
-    uri: str = Field(
+    uri: Place = Field(
         default="",
         description="Folder, glob, or file (CSV, JSON Lines, Parquet) to read.",
     )
@@ -92,7 +76,7 @@ class InputConfig(Section):
 class StorageConfig(Section):
     """Where the tables are."""
 
-    root: str = Field(
+    root: Place = Field(
         default="warehouse",
         min_length=1,
         description="Folder or object-store prefix of all tables.",
@@ -307,7 +291,7 @@ class SelectionConfig(Section):
 class PublishConfig(Section):
     """What is written for people who use the selection."""
 
-    uri: str = Field(
+    uri: Place = Field(
         default="",
         description="Where the files go; empty: 'published' under storage.root.",
     )
@@ -325,7 +309,7 @@ class ReportConfig(Section):
     n_cards: int = Field(
         default=12, ge=0, le=200, description="Clips on each contact sheet."
     )
-    labels_uri: str = Field(
+    labels_uri: Place = Field(
         default="",
         description="CSV of true correspondence (the demo corpus has one); read by "
         "the report and by nothing else.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from acav_spark.clustering import PreprocessName, SGDKMeans
+from acav_spark.report.model import SeedResult
 from acav_spark.selection import batch_greedy, bipartite, pairs_for, random_selection
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from acav_spark.selection.pairings import PairingName
 
 __all__ = [
-    "SeedResult",
     "SeedShares",
     "Settings",
     "five_seeds",
@@ -26,32 +26,6 @@ __all__ = [
     "shares_of_seed",
     "summarise",
 ]
-
-
-@dataclass(frozen=True)
-class SeedResult:
-    """Shares of truly corresponding clips among those selected, for one seed.
-
-    Parameters
-    ----------
-    seed : int
-        Seed of clustering and of selection.
-    selected : float
-        By all pairs of views of the pairing.
-    random : float
-        Of a random selection of the same size.
-    best_single_layer : float
-        By one layer of one modality and one of another: the pair that is best on the
-        average of the seeds.
-    best_single_pair : str
-        Names of that pair's views.
-    """
-
-    seed: int
-    selected: float
-    random: float
-    best_single_layer: float
-    best_single_pair: str
 
 
 @dataclass(frozen=True)
@@ -255,7 +229,7 @@ def summarise(shares: Sequence[SeedShares]) -> list[SeedResult]:
             seed=share.seed,
             selected=share.selected,
             random=share.random,
-            best_single_layer=share.single[best],
+            best_single=share.single[best],
             best_single_pair=best,
         )
         for share in shares

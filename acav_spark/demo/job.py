@@ -16,7 +16,7 @@ from acav_spark.demo.evaluation import five_seeds, precision
 from acav_spark.demo.labels import label_of_clip, read_labels
 from acav_spark.features.vectors import decode_fp16
 from acav_spark.media.uri import path_from_uri
-from acav_spark.report.model import Correspondence, SeedResult
+from acav_spark.report.model import Correspondence
 from acav_spark.selection.job import to_arrow
 
 if TYPE_CHECKING:
@@ -93,24 +93,15 @@ def gather_correspondence(context: StageContext, name: str) -> Correspondence | 
         learning_rate=clustering.learning_rate,
         n_epochs=clustering.n_epochs,
     )
-    best = max(seeds, key=lambda result: result.best_single_layer)
+    best = max(seeds, key=lambda result: result.best_single)
     return Correspondence(
         n_selected=len(selected),
         base_rate=float(is_true.mean()),
         selected=precision(selected, truth),
         random=float(np.mean([result.random for result in seeds])),
-        best_single=best.best_single_layer,
+        best_single=best.best_single,
         best_single_pair=best.best_single_pair,
-        seeds=[
-            SeedResult(
-                result.seed,
-                result.selected,
-                result.random,
-                result.best_single_layer,
-                result.best_single_pair,
-            )
-            for result in seeds
-        ],
+        seeds=seeds,
     )
 
 

@@ -15,13 +15,13 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from acav_spark.chunks import (
+    RowwiseStage,
+    compute_pending,
     decoding_limits,
-    record_failures,
-    require_few_failures,
-    retire_failures,
-    run_in_chunks,
+    pending_items,
 )
 from acav_spark.config import section_hash
+from acav_spark.failures import retire
 from acav_spark.features.extraction import Item, extract_items
 from acav_spark.features.registry import create_extractor
 from acav_spark.rows import failure, record_batch, result_schema, spark_schema
@@ -29,9 +29,10 @@ from acav_spark.runs import StageResult
 from acav_spark.settings import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections import Counter
+    from collections.abc import Iterable, Mapping
 
-    from pyspark.sql import DataFrame, Row
+    from pyspark.sql import Column, DataFrame
 
     from acav_spark.config.models import Config, ExtractorConfig
     from acav_spark.context import StageContext
@@ -75,76 +76,35 @@ def extract_features(context: StageContext) -> StageResult:
     }
     hashes = {name: extractor_hash(config, name) for name in chosen}
     clips = context.warehouse.read("clips").where("start_s IS NOT NULL")
-    n_retired = _retire(context, clips)
-    pending = _pending(context, clips, list(chosen)).persist()
-    n_pending = pending.count()
-    if n_pending == 0:
-        pending.unpersist()
-        return StageResult(STAGE, is_unchanged=True, metrics={"n_retired": n_retired})
-    n_layers = max(len(extractor.dimensions) for extractor in chosen.values())
-    schema = _schema(n_layers)
-    counts = {"failed": 0, "rows": 0}
-    with context.run(
-        STAGE, stage_hash(config), inputs=("clips", "videos"), config=config
-    ) as run:
+    n_retired = retire(context, STAGE, clips.select("clip_id"), ("features",))
+    schema = _schema(max(len(extractor.dimensions) for extractor in chosen.values()))
 
-        def commit(results: DataFrame, chunk: Row) -> None:
-            good = results.where(F.col("error_code").isNull())
-            hash_of = F.create_map(*[F.lit(x) for pair in hashes.items() for x in pair])
-            version_of = F.create_map(
-                *[F.lit(x) for n, e in chosen.items() for x in (n, e.version)]
-            )
-            context.warehouse.insert(
-                "features",
-                good.select(
-                    "extractor",
-                    F.col("item_id").alias("clip_id"),
-                    *[f"layer_{i}" for i in range(1, n_layers + 1)],
-                    version_of[F.col("extractor")].alias("model_version"),
-                    hash_of[F.col("extractor")].alias("stage_hash"),
-                    F.lit(run.run_id).alias("run_id"),
-                ),
-            )
-            counts["rows"] += chunk["n_results"] - chunk["n_failed"]
-            counts["failed"] += chunk["n_failed"]
-            for name in chosen:
-                record_failures(
-                    context,
-                    stage=STAGE,
-                    scope=name,
-                    results=results.where(F.col("extractor") == name),
-                    n_failed=chunk[f"n_failed_{name}"],
-                    stage_hash=hashes[name],
-                    run_id=run.run_id,
-                )
-
-        run_in_chunks(
-            context,
-            stage=STAGE,
-            pending=pending,
-            n_pending=n_pending,
-            key="item_id",
-            unit="clips",
-            process=partial(_extract_all, rules=_rules(config), schema=schema),
-            commit=commit,
-            counted={
-                f"n_failed_{name}": F.count_if(
-                    (F.col("extractor") == name) & F.col("error_code").isNotNull()
-                )
-                for name in chosen
-            },
-        )
-        run.result = StageResult(
+    def finish(totals: Counter[str]) -> StageResult:
+        return StageResult(
             STAGE,
-            n_in=n_pending,
-            n_out=counts["rows"],
-            n_failed=counts["failed"],
+            n_in=totals["n_items"],
+            n_out=totals["n_results"] - totals["n_failed"],
+            n_failed=totals["n_failed"],
             metrics={"n_retired": n_retired},
         )
-    pending.unpersist()
-    n_rows = counts["failed"] + counts["rows"]
-    require_few_failures(context, STAGE, counts["failed"], n_rows)
-    return run.result
+
+    stage = RowwiseStage(
+        name=STAGE,
+        unit="clips",
+        inputs=("clips", "videos"),
+        run_hash=stage_hash(config),
+        hashes=hashes,
+        process=partial(_extract_all, rules=_rules(config), schema=schema),
+        write=partial(
+            _write,
+            context,
+            hashes=hashes,
+            versions={name: extractor.version for name, extractor in chosen.items()},
+        ),
+        finish=finish,
+    )
+    pending = _pending(context, clips, list(chosen))
+    return compute_pending(context, stage, pending, config)
 
 
 def extractor_hash(config: Config, name: str) -> str:
@@ -166,8 +126,8 @@ def _find(config: Config, name: str) -> ExtractorConfig:
 
 def _settled(context: StageContext) -> Config:
     """Return the configuration under which to go on; every extractor is asked."""
-    config = context.config
-    for extractor in context.config.features.extractors:
+    before = context.config
+    for extractor in before.features.extractors:
         name = extractor.name
         config = settle(
             context,
@@ -178,9 +138,9 @@ def _settled(context: StageContext) -> Config:
             where=f"extractor = '{name}'",
             dependants=(("failures", f"stage = '{STAGE}' AND scope = '{name}'"),),
         )
-        if config != context.config:
+        if config is not before:  # the former settings of all extractors
             return config
-    return config
+    return before
 
 
 def _rules(config: Config) -> _Rules:
@@ -196,48 +156,50 @@ def _rules(config: Config) -> _Rules:
 
 def _schema(n_layers: int) -> pa.Schema:
     layers = [(f"layer_{i}", pa.binary()) for i in range(1, n_layers + 1)]
-    return result_schema(("extractor", pa.string()), *layers)
+    return result_schema(("scope", pa.string()), *layers)
 
 
-def _retire(context: StageContext, clips: DataFrame) -> int:
-    """Delete features, and failures, of clips that are gone."""
-    if not context.warehouse.exists("features"):
-        return 0
-    present = clips.select("clip_id")
-    gone = (
-        context.warehouse.read("features")
-        .select("clip_id")
-        .distinct()
-        .join(present, "clip_id", "left_anti")
-        .persist()
+def _write(
+    context: StageContext,
+    good: DataFrame,
+    run_id: str,
+    *,
+    hashes: Mapping[str, str],
+    versions: Mapping[str, str],
+) -> None:
+    def by_extractor(values: Mapping[str, str]) -> Column:
+        texts = [F.lit(text) for pair in values.items() for text in pair]
+        return F.create_map(*texts)[F.col("scope")]
+
+    context.warehouse.insert(
+        "features",
+        good.select(
+            F.col("scope").alias("extractor"),
+            F.col("item_id").alias("clip_id"),
+            *[name for name in good.columns if name.startswith("layer_")],
+            by_extractor(versions).alias("model_version"),
+            by_extractor(hashes).alias("stage_hash"),
+            F.lit(run_id).alias("run_id"),
+        ),
     )
-    n_gone = gone.count()
-    if n_gone:
-        context.warehouse.delete_keys("features", gone)
-    gone.unpersist()
-    retire_failures(context, STAGE, present)
-    return n_gone
 
 
 def _pending(context: StageContext, clips: DataFrame, names: list[str]) -> DataFrame:
     """Return clips with the extractors that they lack."""
-    done = context.warehouse.read("features").select("clip_id", "extractor")
-    hopeless = (
-        context.warehouse.read("failures")
-        .where((F.col("stage") == STAGE) & F.col("is_permanent"))
-        .select(F.col("item_id").alias("clip_id"), F.col("scope").alias("extractor"))
+    wanted = F.explode(F.array(*[F.lit(name) for name in names]))
+    lacking = pending_items(
+        context,
+        STAGE,
+        clips.select(F.col("clip_id").alias("item_id"), wanted.alias("scope")),
+        table="features",
+        key={"item_id": "clip_id", "scope": "extractor"},
     )
     videos = context.warehouse.read("videos").select(
         "video_id", F.col("uri").alias("video_uri")
     )
-    wanted = F.explode(F.array(*[F.lit(name) for name in names]))
-    keys = ["clip_id", "extractor"]
     return (
-        clips.select("clip_id", wanted.alias("extractor"))
-        .join(done, keys, "left_anti")
-        .join(hopeless, keys, "left_anti")
-        .groupBy("clip_id")
-        .agg(F.sort_array(F.collect_set("extractor")).alias("extractors"))
+        lacking.groupBy(F.col("item_id").alias("clip_id"))
+        .agg(F.sort_array(F.collect_set("scope")).alias("extractors"))
         .join(clips, "clip_id")
         .join(videos, "video_id", "left")
         .select(
@@ -282,7 +244,7 @@ def _extract_batches(
                     {
                         "item_id": result.item_id,
                         "uri": result.uri,
-                        "extractor": result.extractor,
+                        "scope": result.extractor,
                         **(failure(result.error) if result.error else {}),
                         **{
                             f"layer_{i}": layer

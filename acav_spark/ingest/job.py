@@ -6,6 +6,7 @@ rejected row keeps its reason.
 
 from __future__ import annotations
 
+import glob
 import logging
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,10 +15,10 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from acav_spark.chunks import (
+    RowwiseStage,
+    compute_pending,
     decoding_limits,
-    record_failures,
-    require_few_failures,
-    run_in_chunks,
+    pending_items,
 )
 from acav_spark.config import section_hash
 from acav_spark.errors import ConfigError
@@ -35,7 +36,9 @@ from acav_spark.runs import StageResult
 from acav_spark.settings import settle
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row
+    from collections import Counter
+
+    from pyspark.sql import DataFrame
 
     from acav_spark.config.models import Config
     from acav_spark.context import StageContext
@@ -66,73 +69,49 @@ def ingest_videos(context: StageContext) -> StageResult:
         dependants=(("failures", f"stage = '{STAGE}'"),),
     )
     source = input_format(config)
-    if source == "media":
-        listed = _listed(context, config)
-    else:
-        listed = _metadata(context, config, source)
-    listed = listed.persist()
-    n_listed = listed.count()
+    listed, n_listed = _listed(context, config, source)
     if n_listed == 0:
         msg = (
             f"input.uri: expected at least one video, found none in {config.input.uri}."
         )
         raise ConfigError(msg)
-    pending = _pending(context, listed)
-    n_pending = pending.count()
-    if n_pending == 0:
-        listed.unpersist()
-        _mark_duplicates(context)
-        return StageResult(STAGE, is_unchanged=True, metrics={"n_listed": n_listed})
-    counts = {"failed": 0, "rejected": 0, "hopeless": 0}
-    with context.run(STAGE, stage_hash(config), config=config) as run:
 
-        def commit(results: DataFrame, chunk: Row) -> None:
-            good = results.where(F.col("error_code").isNull())
-            context.warehouse.insert(
-                "videos", _video_rows(good, source, config, run.run_id)
-            )
-            counts["rejected"] += chunk["n_rejected"]
-            counts["failed"] += chunk["n_failed"]
-            # A text beside the videos is no sign of trouble with the videos.
-            counts["hopeless"] += chunk["n_hopeless"]
-            record_failures(
-                context,
-                stage=STAGE,
-                scope="",
-                results=results,
-                n_failed=chunk["n_failed"],
-                stage_hash=stage_hash(config),
-                run_id=run.run_id,
-            )
+    def write(good: DataFrame, run_id: str) -> None:
+        context.warehouse.insert("videos", _video_rows(good, source, config, run_id))
 
-        run_in_chunks(
-            context,
-            stage=STAGE,
-            pending=pending,
-            n_pending=n_pending,
-            key="item_id",
-            unit="videos",
-            process=partial(_probe_all, rules=_rules(config))
-            if source == "media"
-            else _unchanged,
-            commit=commit,
-            counted={
-                "n_rejected": F.count("reject_reason"),
-                "n_hopeless": F.count_if(F.col("error_code") != NOT_MEDIA),
-            },
-        )
+    def finish(totals: Counter[str]) -> StageResult:
         n_duplicates = _mark_duplicates(context)
-        run.result = StageResult(
+        return StageResult(
             STAGE,
-            n_in=n_pending,
-            n_out=n_pending - counts["failed"],
-            n_failed=counts["failed"],
-            n_rejected=counts["rejected"] + n_duplicates,
+            n_in=totals["n_items"],
+            n_out=totals["n_results"] - totals["n_failed"],
+            n_failed=totals["n_failed"],
+            n_rejected=totals["n_rejected"] + n_duplicates,
             metrics={"n_listed": n_listed, "n_duplicates": n_duplicates},
         )
+
+    stage = RowwiseStage(
+        name=STAGE,
+        unit="videos",
+        run_hash=stage_hash(config),
+        hashes={"": stage_hash(config)},
+        process=partial(_probe_all, rules=_rules(config))
+        if source == "media"
+        else _unchanged,
+        write=write,
+        finish=finish,
+        counted={
+            "n_rejected": F.count("reject_reason"),
+            # A text beside the videos is no sign of trouble with the videos.
+            "n_tolerated": F.count_if(F.col("error_code") == NOT_MEDIA),
+        },
+    )
+    pending = pending_items(
+        context, STAGE, listed, table="videos", key={"item_id": "video_id"}
+    )
+    result = compute_pending(context, stage, pending, config)
     listed.unpersist()
-    require_few_failures(context, STAGE, counts["hopeless"], n_pending)
-    return run.result
+    return result
 
 
 def stage_hash(config: Config) -> str:
@@ -170,6 +149,28 @@ def input_format(config: Config) -> str:
     return "media"
 
 
+def check_input(config: Config) -> None:
+    """Check that ``input.uri`` names something, as far as that needs no Spark.
+
+    Raises
+    ------
+    ConfigError
+        If it is empty, or there is no such metadata.
+    StageError
+        If there is no such folder, file or pattern.
+    """
+    if input_format(config) == "media":
+        list_media(config.input.uri)
+        return
+    uri = config.input.uri
+    if "://" not in uri and not glob.glob(uri):  # noqa: PTH207 - also absolute ones
+        msg = (
+            f"input.uri: expected a file of metadata, or a folder or pattern of such, "
+            f"got {uri!r}, which does not exist. Check the path."
+        )
+        raise ConfigError(msg)
+
+
 def _rules(config: Config) -> Rules:
     return Rules(
         min_duration_s=config.ingest.min_duration_s,
@@ -181,15 +182,19 @@ def _rules(config: Config) -> Rules:
     )
 
 
-def _listed(context: StageContext, config: Config) -> DataFrame:
-    """Return the files of the input; the driver holds their names."""
-    rows = [
+def _listed(
+    context: StageContext, config: Config, source: str
+) -> tuple[DataFrame, int]:
+    """Return what the input holds, and how many; the driver holds names of files."""
+    if source != "media":
+        rows = _metadata(context, config, source).persist()
+        return rows, rows.count()
+    files = [
         (video_id_from_uri(file.uri), file.uri, file.problem)
         for file in list_media(config.input.uri)
     ]
-    return context.spark.createDataFrame(
-        rows, "item_id STRING, uri STRING, problem STRING"
-    )
+    schema = "item_id STRING, uri STRING, problem STRING"
+    return context.spark.createDataFrame(files, schema), len(files)
 
 
 def _metadata(context: StageContext, config: Config, source: str) -> DataFrame:
@@ -225,18 +230,6 @@ def _metadata(context: StageContext, config: Config, source: str) -> DataFrame:
         rows.withColumn("place", F.row_number().over(order))
         .where("place = 1")
         .drop("place")
-    )
-
-
-def _pending(context: StageContext, listed: DataFrame) -> DataFrame:
-    done = context.warehouse.read("videos").select(F.col("video_id").alias("item_id"))
-    hopeless = (
-        context.warehouse.read("failures")
-        .where((F.col("stage") == STAGE) & F.col("is_permanent"))
-        .select("item_id")
-    )
-    return listed.join(done, "item_id", "left_anti").join(
-        hopeless, "item_id", "left_anti"
     )
 
 

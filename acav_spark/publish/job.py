@@ -58,7 +58,8 @@ def publish_clips(context: StageContext) -> StageResult:
     inputs = ("selections", "clips", "videos", "packed")
     with context.run(STAGE, the_hash, scope=name, inputs=inputs) as run:
         folder.delete(MANIFEST)
-        table = _published(context, name)
+        # Read and joined once for all formats.
+        table = _published(context, name).persist()
         n_files = max(1, math.ceil(n_rows / config.publish.rows_per_file))
         context.reporter.start(STAGE, len(config.publish.formats), "formats")
         try:
@@ -70,6 +71,7 @@ def publish_clips(context: StageContext) -> StageResult:
                     *(STAGE, kind, n_rows, f"{folder.uri}/{kind}"),
                 )
         finally:
+            table.unpersist()
             context.reporter.finish()
         manifest = {
             "selection": name,

@@ -165,7 +165,22 @@ class EpochCurve:
 
 @dataclass(frozen=True)
 class SeedResult:
-    """Share of truly corresponding clips among the selected, for one seed."""
+    """Shares of truly corresponding clips among those selected, for one seed.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of clustering and of selection.
+    selected : float
+        By all pairs of views of the pairing.
+    random : float
+        Of a random selection of the same size.
+    best_single : float
+        By one layer of one modality and one of another: the pair that is best on the
+        average of the seeds.
+    best_single_pair : str
+        Names of that pair's views.
+    """
 
     seed: int
     selected: float

@@ -14,14 +14,14 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from acav_spark.chunks import (
+    RowwiseStage,
+    compute_pending,
     decoding_limits,
-    record_failures,
-    require_few_failures,
-    retire_failures,
-    run_in_chunks,
+    pending_items,
 )
 from acav_spark.config import section_hash
 from acav_spark.errors import MediaError
+from acav_spark.failures import retire
 from acav_spark.ingest.ids import clip_id
 from acav_spark.media.sandbox import Limits, shared_sandbox
 from acav_spark.media.uri import path_from_uri
@@ -38,9 +38,10 @@ from acav_spark.segment.isolated import measure_video_isolated
 from acav_spark.settings import settle
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterable, Mapping
 
-    from pyspark.sql import DataFrame, Row
+    from pyspark.sql import DataFrame
 
     from acav_spark.config.models import Config
     from acav_spark.context import StageContext
@@ -109,70 +110,38 @@ def segment_clips(context: StageContext) -> StageResult:
         dependants=(("clips", "true"), ("failures", f"stage = '{STAGE}'")),
     )
     accepted = context.warehouse.read("videos").where("status = 'accepted'")
-    n_retired = _retire(context, accepted)
-    pending = _pending(context, accepted).persist()
-    n_pending = pending.count()
-    if n_pending == 0:
-        pending.unpersist()
-        return StageResult(STAGE, is_unchanged=True, metrics={"n_retired": n_retired})
-    counts = {"failed": 0, "clips": 0}
+    tables = ("clips", "segmentations")
+    n_retired = retire(context, STAGE, accepted.select("video_id"), tables)
     the_hash = stage_hash(config)
-    with context.run(STAGE, the_hash, inputs=("videos",), config=config) as run:
 
-        def commit(results: DataFrame, chunk: Row) -> None:
-            marks = (
-                F.lit(the_hash).alias("stage_hash"),
-                F.lit(run.run_id).alias("run_id"),
-            )
-            good = results.where(F.col("error_code").isNull())
-            clips = good.select(
-                F.col("item_id").alias("video_id"),
-                *("width", "height", "frame_rate", "sample_rate_hz"),
-                F.inline("clips"),
-            )
-            context.warehouse.insert("clips", clips.select("*", *marks))
-            counts["clips"] += chunk["n_clips"] or 0
-            counts["failed"] += chunk["n_failed"]
-            record_failures(
-                context,
-                stage=STAGE,
-                scope="",
-                results=results,
-                n_failed=chunk["n_failed"],
-                stage_hash=the_hash,
-                run_id=run.run_id,
-            )
-            # Last, since a row here says that the video is done.
-            names = payload_names(_RESULT)[:8]
-            context.warehouse.insert(
-                "segmentations",
-                good.select(F.col("item_id").alias("video_id"), *names, *marks),
-            )
-
-        run_in_chunks(
-            context,
-            stage=STAGE,
-            pending=pending,
-            n_pending=n_pending,
-            key="item_id",
-            unit="videos",
-            process=partial(_segment_all, rules=_rules(config)),
-            commit=commit,
-            counted={"n_clips": F.sum("n_clips")},
-        )
-        run.result = StageResult(
+    def finish(totals: Counter[str]) -> StageResult:
+        return StageResult(
             STAGE,
-            n_in=n_pending,
-            n_out=counts["clips"],
-            n_failed=counts["failed"],
+            n_in=totals["n_items"],
+            n_out=totals["n_clips"],
+            n_failed=totals["n_failed"],
             metrics={
-                "n_videos": n_pending - counts["failed"],
+                "n_videos": totals["n_items"] - totals["n_failed"],
                 "n_retired": n_retired,
             },
         )
-    pending.unpersist()
-    require_few_failures(context, STAGE, counts["failed"], n_pending)
-    return run.result
+
+    stage = RowwiseStage(
+        name=STAGE,
+        unit="videos",
+        inputs=("videos",),
+        run_hash=the_hash,
+        hashes={"": the_hash},
+        process=partial(_segment_all, rules=_rules(config)),
+        write=partial(_write, context, the_hash=the_hash),
+        finish=finish,
+        counted={"n_clips": F.sum("n_clips")},
+    )
+    items = accepted.select(F.col("video_id").alias("item_id"), "uri", "duration_s")
+    pending = pending_items(
+        context, STAGE, items, table="segmentations", key={"item_id": "video_id"}
+    )
+    return compute_pending(context, stage, pending, config)
 
 
 def stage_hash(config: Config) -> str:
@@ -193,32 +162,21 @@ def _rules(config: Config) -> _Rules:
     )
 
 
-def _retire(context: StageContext, accepted: DataFrame) -> int:
-    """Delete what was made of videos that are gone or rejected now."""
-    segmented = context.warehouse.read("segmentations").select("video_id")
-    gone = segmented.join(
-        accepted.select("video_id"), "video_id", "left_anti"
-    ).persist()
-    n_gone = gone.count()
-    if n_gone:
-        context.warehouse.delete_keys("clips", gone)
-        context.warehouse.delete_keys("segmentations", gone)
-    gone.unpersist()
-    retire_failures(context, STAGE, accepted.select("video_id"))
-    return n_gone
-
-
-def _pending(context: StageContext, accepted: DataFrame) -> DataFrame:
-    done = context.warehouse.read("segmentations").select("video_id")
-    hopeless = (
-        context.warehouse.read("failures")
-        .where((F.col("stage") == STAGE) & F.col("is_permanent"))
-        .select(F.col("item_id").alias("video_id"))
+def _write(
+    context: StageContext, good: DataFrame, run_id: str, *, the_hash: str
+) -> None:
+    """Write clips, then segmentations, whose rows say that a video is done."""
+    marks = (F.lit(the_hash).alias("stage_hash"), F.lit(run_id).alias("run_id"))
+    clips = good.select(
+        F.col("item_id").alias("video_id"),
+        *("width", "height", "frame_rate", "sample_rate_hz"),
+        F.inline("clips"),
     )
-    return (
-        accepted.join(done, "video_id", "left_anti")
-        .join(hopeless, "video_id", "left_anti")
-        .select(F.col("video_id").alias("item_id"), "uri", "duration_s")
+    context.warehouse.insert("clips", clips.select("*", *marks))
+    names = payload_names(_RESULT)[:8]
+    context.warehouse.insert(
+        "segmentations",
+        good.select(F.col("item_id").alias("video_id"), *names, *marks),
     )
 
 

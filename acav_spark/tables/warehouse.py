@@ -6,8 +6,11 @@ Writes go by the table's key, so that writing the same rows twice changes nothin
 from __future__ import annotations
 
 import logging
+import random
 import re
+import secrets
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from acav_spark.errors import TableError
@@ -15,12 +18,17 @@ from acav_spark.storage import Folder
 from acav_spark.tables.catalog import FORMAT_VERSION, TABLES, table_named
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from delta.tables import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
 
     from acav_spark.tables.schema import Table
 
 _logger = logging.getLogger(__name__)
+
+# Commits of one driver are seconds apart, so that few attempts can meet another's.
+_MAX_ATTEMPTS = 5
 
 
 class Warehouse:
@@ -69,10 +77,7 @@ class Warehouse:
     def insert(self, name: str, rows: DataFrame) -> None:
         """Add the rows whose key is not there yet; one atomic commit."""
         self._ensure(name)
-        version = self.version(name)
-        if version == 0:
-            self._append_once(name, rows, version)
-        else:
+        if self.version(name) != 0 or not self._append_next(name, rows, 0):
             self._merge(name, rows, update=False)
 
     def upsert(self, name: str, rows: DataFrame) -> None:
@@ -92,35 +97,38 @@ class Warehouse:
         """Put rows in the place of all that satisfy a condition; one atomic commit."""
         self._ensure(name)
         version = self.version(name)
-        if version == 0 or self._at(name, version).where(where).isEmpty():
-            self._append_once(name, rows, version)
+        is_missing = version == 0 or self._at(name, version).where(where).isEmpty()
+        if is_missing and self._append_next(name, rows, version):
             return
         started = time.monotonic()
-        _conformed(name, rows).write.format("delta").mode("overwrite").option(
-            "replaceWhere", where
-        ).save(self.path(name))
+        writer = _conformed(name, rows).write.format("delta").mode("overwrite")
+        writer = writer.option("replaceWhere", where)
+        _insist(partial(writer.save, self.path(name)), name)
         self._log(name, "replace", started)
 
     def delete(self, name: str, where: str) -> None:
         """Delete the rows that satisfy a condition."""
         if self.exists(name):
-            self._delta(name).delete(where)
+            _insist(partial(self._delta(name).delete, where), name)
             _logger.debug("deleted rows table=%s where=%s", name, where)
 
     def delete_keys(self, name: str, keys: DataFrame) -> None:
         """Delete the rows whose key, or part of it, is among ``keys``."""
         if self.exists(name):
             condition = " AND ".join(f"t.{c} = s.{c}" for c in keys.columns)
-            self._delta(name).alias("t").merge(
-                keys.distinct().alias("s"), condition
-            ).whenMatchedDelete().execute()
+            merge = (
+                self._delta(name)
+                .alias("t")
+                .merge(keys.distinct().alias("s"), condition)
+            )
+            _insist(merge.whenMatchedDelete().execute, name)
 
     def update(self, name: str, rows: DataFrame, columns: list[str]) -> None:
         """Overwrite some columns of rows that are there, by the table's key."""
         condition = " AND ".join(f"t.{c} = s.{c}" for c in table_named(name).key)
-        self._delta(name).alias("t").merge(
-            rows.alias("s"), condition
-        ).whenMatchedUpdate(set={c: f"s.{c}" for c in columns}).execute()
+        merge = self._delta(name).alias("t").merge(rows.alias("s"), condition)
+        merge = merge.whenMatchedUpdate(set={c: f"s.{c}" for c in columns})
+        _insist(merge.execute, name)
 
     def register_views(self) -> list[str]:
         """Make every table, and the views for people, known to SQL by its name."""
@@ -134,20 +142,33 @@ class Warehouse:
         reader = self.spark.read.format("delta").option("versionAsOf", version)
         return reader.load(self.path(name))
 
-    def _append_once(self, name: str, rows: DataFrame, version: int) -> None:
-        """Append rows that were missing at a version, unless somebody else just did.
+    def _append_next(self, name: str, rows: DataFrame, version: int) -> bool:
+        """Append rows that were missing at a version; return whether that is sure.
 
-        An append is several times cheaper than a merge. Of two drivers that saw the
-        same version, Delta lets one write: the other's transaction is known already.
+        An append is several times cheaper than a merge, but does not look at what
+        other drivers write meanwhile. Of two that saw the same version, Delta lets one
+        write: the other's transaction is known already. It is sure that rows are there
+        once if this append made the very next version.
         """
         started = time.monotonic()
-        writer = _conformed(name, rows).write.format("delta").mode("append")
+        token = secrets.token_hex(16)
+        options: dict[str, str | int] = {
+            "txnAppId": f"acav_spark:{name}",
+            "txnVersion": version,
+            "userMetadata": token,
+        }
         if table_named(name).evolves:
-            writer = writer.option("mergeSchema", True)
-        writer.option("txnAppId", f"acav_spark:{name}").option(
-            "txnVersion", version
-        ).save(self.path(name))
+            options["mergeSchema"] = "true"
+        writer = _conformed(name, rows).write.format("delta").mode("append")
+        try:
+            writer.options(**options).save(self.path(name))
+        except _conflicts() as error:
+            _logger.debug("lost a race table=%s error=%s", name, type(error).__name__)
+            return False
         self._log(name, "append", started)
+        # Delta says nothing when it skips a transaction that it knows.
+        commit = f"{name}/_delta_log/{version + 1:020d}.json"
+        return self._folder.exists(commit) and token in self._folder.read_text(commit)
 
     def _merge(self, name: str, rows: DataFrame, *, update: bool) -> None:
         table = table_named(name)
@@ -160,7 +181,7 @@ class Warehouse:
             merge = merge.withSchemaEvolution()
         if update:
             merge = merge.whenMatchedUpdateAll()
-        merge.whenNotMatchedInsertAll().execute()
+        _insist(merge.whenNotMatchedInsertAll().execute, name)
         self._log(name, "upsert" if update else "insert", started)
 
     def _delta(self, name: str) -> DeltaTable:
@@ -193,13 +214,47 @@ class Warehouse:
             )
         if table.partition_by:
             builder = builder.partitionedBy(*table.partition_by)
-        builder.execute()
+        _insist(builder.execute, name)
         self._known.add(name)
 
     def _log(self, name: str, how: str, started: float) -> None:
         _logger.debug(
             "wrote table=%s how=%s seconds=%.2f", name, how, time.monotonic() - started
         )
+
+
+def _insist(write: Callable[[], object], name: str) -> None:
+    """Write by key, again where another driver's commit came between."""
+    for attempt in range(1, _MAX_ATTEMPTS + 1):
+        try:
+            write()
+        except _conflicts() as error:
+            if attempt == _MAX_ATTEMPTS:
+                msg = (
+                    f"{name}: expected to write beside other drivers, but {attempt} "
+                    "attempts met their commits. Run the same command again; it goes "
+                    "on where this one stopped."
+                )
+                raise TableError(msg) from error
+            time.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311 - no secret
+        else:
+            return
+
+
+def _conflicts() -> tuple[type[Exception], ...]:
+    """Return what Delta raises when another commit came between; it has no base."""
+    from delta import exceptions as e
+
+    return (
+        e.ConcurrentAppendException,
+        e.ConcurrentDeleteDeleteException,
+        e.ConcurrentDeleteReadException,
+        e.ConcurrentTransactionException,
+        e.ConcurrentWriteException,
+        e.DeltaConcurrentModificationException,
+        e.MetadataChangedException,
+        e.ProtocolChangedException,
+    )
 
 
 def _conformed(name: str, rows: DataFrame) -> DataFrame:

@@ -1,47 +1,25 @@
-"""One Spark session for all tests here, and one curated warehouse to copy from."""
+"""A clean session for every test, and copies of the curated warehouse."""
 
 from __future__ import annotations
 
-import os
+import logging
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from curation import N_VIDEOS, SPARK, MakeContext, settings_for
-from samples import write_video
+from curation import MakeContext, settings_for
 
+from acav_spark import cli
 from acav_spark.context import StageContext
-from acav_spark.pipeline import run_stages, stages_named
-from acav_spark.session import get_session
 from acav_spark.tables import TABLES
 from acav_spark.tables.views import VIEWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from command_line import Acav
     from pyspark.sql import SparkSession
-
-_TESTS = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """A session with Delta, made for small data."""
-    scratch = tmp_path_factory.mktemp("spark")
-    # Python workers import the tests' own extractors.
-    known = [str(_TESTS), os.environ.get("PYTHONPATH", "")]
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, known))
-    session = get_session(
-        {
-            **SPARK,
-            "spark.local.dir": str(scratch / "local"),
-            "spark.sql.warehouse.dir": str(scratch / "warehouse"),
-        },
-        app_name="acav_spark tests",
-    )
-    yield session
-    session.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -50,19 +28,6 @@ def _clean_session(spark: SparkSession) -> Iterator[None]:
     spark.catalog.clearCache()
     for name in [*(table.name for table in TABLES), *VIEWS]:
         spark.catalog.dropTempView(name)
-
-
-@pytest.fixture(scope="session")
-def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of small videos; video 3 has a cut."""
-    folder = tmp_path_factory.mktemp("videos")
-    for number in range(N_VIDEOS):
-        write_video(
-            folder / f"video {number:02d}.mp4",
-            number,
-            cut_at_s=3.0 if number == 3 else None,
-        )
-    return folder
 
 
 @pytest.fixture
@@ -81,19 +46,36 @@ def make_context(spark: SparkSession, tmp_path: Path, videos: Path) -> MakeConte
     return make
 
 
-@pytest.fixture(scope="session")
-def curated_root(
-    spark: SparkSession, videos: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A warehouse that the whole pipeline has filled; not to be written to."""
-    root = tmp_path_factory.mktemp("curated") / "warehouse"
-    run_stages(StageContext(spark, settings_for(root, videos)), stages_named([]))
-    return root
-
-
 @pytest.fixture
 def curated_copy(curated_root: Path, tmp_path: Path) -> Path:
     """A copy of that warehouse, to be written to."""
     target = tmp_path / "copied"
     shutil.copytree(curated_root, target)
     return target
+
+
+@pytest.fixture
+def acav(
+    spark: SparkSession,  # noqa: ARG001 - commands adopt the running session
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Acav:
+    """Run a command; return its exit status, output and messages."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        status = 0
+        capsys.readouterr()
+        try:
+            cli.main(list(arguments))
+        except SystemExit as leave:
+            status = int(leave.code or 0)
+        finally:
+            # The handler's stream is the test's, and ends with it.
+            logger = logging.getLogger("acav_spark")
+            logger.handlers.clear()
+            logger.propagate = True
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import runpy
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,31 +16,7 @@ from acav_spark import cli
 from acav_spark.pipeline import STAGES
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-Acav = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def acav(
-    spark: SparkSession,  # noqa: ARG001 - commands adopt the running session
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Acav:
-    """Run a command; return its exit status, output and messages."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        status = 0
-        capsys.readouterr()
-        try:
-            cli.main(list(arguments))
-        except SystemExit as leave:
-            status = int(leave.code or 0)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+    from command_line import Acav
 
 
 @pytest.fixture

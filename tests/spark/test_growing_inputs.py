@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from contents import contents
 from curation import N_VIDEOS, MakeContext
-from samples import write_video
 
 from acav_spark.pipeline import run_stages, stages_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from acav_spark.context import StageContext
@@ -21,12 +20,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def grown(videos: Path) -> Iterator[Path]:
+def grown(add_video: Callable[[str, int], str]) -> str:
     """The same videos and one more, under the same uris as before."""
-    added = videos / "video added.mp4"
-    write_video(added, 40)
-    yield videos
-    added.unlink()
+    return add_video("video added.mp4", 40)
 
 
 def _by_stage(results: list[StageResult]) -> dict[str, StageResult]:
@@ -39,7 +35,7 @@ def _ids(context: StageContext, table: str, column: str) -> set[str]:
 
 
 def test_only_the_rows_of_an_added_video_are_computed_and_the_selection_is_extended(
-    make_context: MakeContext, curated_copy: Path, grown: Path
+    make_context: MakeContext, curated_copy: Path, grown: str
 ) -> None:
     context = make_context(root=curated_copy, inputs=grown)
     read = context.warehouse.read
@@ -66,7 +62,7 @@ def test_only_the_rows_of_an_added_video_are_computed_and_the_selection_is_exten
 
 
 def test_a_selection_is_made_anew_under_the_next_name_where_so_configured(
-    make_context: MakeContext, curated_copy: Path, grown: Path
+    make_context: MakeContext, curated_copy: Path, grown: str
 ) -> None:
     context = make_context(
         "selection.when_inputs_grow=anew", root=curated_copy, inputs=grown
@@ -84,7 +80,7 @@ def test_a_selection_is_made_anew_under_the_next_name_where_so_configured(
 
 
 def test_refit_learns_the_codebooks_anew_from_all_clips(
-    make_context: MakeContext, curated_copy: Path, grown: Path
+    make_context: MakeContext, curated_copy: Path, grown: str
 ) -> None:
     context = make_context(root=curated_copy, inputs=grown, is_refit=True)
 

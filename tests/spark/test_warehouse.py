@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,15 +44,54 @@ def test_rows_written_twice_are_there_once(
     assert ids == ["a", "b", "c"]
 
 
-def test_of_two_drivers_that_saw_an_empty_table_one_writes(
-    spark: SparkSession, warehouse: Warehouse
+def _ids(warehouse: Warehouse) -> list[str]:
+    return sorted(row["clip_id"] for row in warehouse.read("clips").collect())
+
+
+def test_of_two_drivers_that_saw_an_empty_table_both_keep_their_rows(
+    spark: SparkSession, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = Warehouse(spark, warehouse.root)
-    warehouse._ensure("clips")
-    version = warehouse.version("clips")
-    warehouse._append_once("clips", _clips(spark, "a"), version)
-    other._append_once("clips", _clips(spark, "a"), version)
-    assert warehouse.read("clips").count() == 1
+    late = Warehouse(spark, warehouse.root)
+    monkeypatch.setattr(late, "version", lambda _: 0)
+    warehouse.insert("clips", _clips(spark, "a", "b"))
+    late.insert("clips", _clips(spark, "b", "c"))
+    assert _ids(warehouse) == ["a", "b", "c"]
+
+
+def test_replacing_rows_that_another_driver_wrote_meanwhile_does_not_double_them(
+    spark: SparkSession, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse.insert("clips", _clips(spark, "other"))
+    warehouse.insert("clips", _clips(spark, "another"))
+    # Two drivers looked for the rows, in vain, one commit apart; then both write.
+    for version, start_s in ((1, 2.0), (2, 5.0)):
+        driver = Warehouse(spark, warehouse.root)
+        monkeypatch.setattr(driver, "version", lambda _, seen=version: seen)
+        driver.replace("clips", _clips(spark, "a", start_s=start_s), "clip_id = 'a'")
+    assert _ids(warehouse) == ["a", "another", "other"]
+    assert warehouse.read("clips").where("start_s = 5").count() == 1
+
+
+def test_two_drivers_that_write_at_once_lose_and_double_nothing(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    root = str(tmp_path / "written by two")
+    chunks = {
+        "first": [("a", "b"), ("c", "d"), ("e", "f")],
+        "second": [("b", "c"), ("d", "a"), ("g", "f")],
+    }
+    start = Barrier(len(chunks))
+
+    def write(driver: str) -> None:
+        warehouse = Warehouse(spark, root)
+        start.wait()
+        for ids in chunks[driver]:
+            warehouse.insert("clips", _clips(spark, *ids))
+
+    with ThreadPoolExecutor(len(chunks)) as drivers:
+        list(drivers.map(write, chunks))
+
+    assert _ids(Warehouse(spark, root)) == list("abcdefg")
 
 
 def test_upsert_overwrites_and_update_changes_named_columns_only(

@@ -401,3 +401,12 @@ def test_the_source_says_where_the_values_came_from(tmp_path: Path) -> None:
     assert load_config(path).source == str(path)
     assert load_config(path, ["clustering.seed=1"]).source == f"{path} with 1 override"
     assert load_config(None).source == "the built-in defaults"
+
+
+def test_a_tilde_is_the_home_folder_as_no_shell_puts_it_in_an_override(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    config = load_config(None, ["input.uri=~/videos", "storage.root=~/tables"]).config
+    assert config.input.uri == "/home/somebody/videos"
+    assert config.storage.root == "/home/somebody/tables"

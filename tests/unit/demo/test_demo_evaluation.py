@@ -64,7 +64,7 @@ def test_each_seed_beats_chance_and_names_the_pair_that_knows(
     assert [result.seed for result in results] == [0, 1, 2, 3, 4]
     for result in results:
         assert result.best_single_pair == "seen/2 and heard/1"
-        assert result.best_single_layer > result.random
+        assert result.best_single > result.random
         assert result.random == pytest.approx(0.5, abs=0.15)
     assert np.mean([result.selected for result in results]) > 0.65
 

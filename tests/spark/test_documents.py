@@ -1,0 +1,169 @@
+"""What the documents tell people to type is typed here."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from curation import SETTINGS, SPARK
+
+from acav_spark.session import local_jars
+
+if TYPE_CHECKING:
+    from command_line import Acav
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("acav_spark/conf/*.yaml")),
+]
+
+
+def _fenced(page: Path, language: str) -> list[str]:
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.M | re.S)
+    return [text for name, text in blocks if name == language]
+
+
+def _commands(program: str) -> list[str]:
+    """Return commands of a program, from blocks and from `inline code`, each once."""
+    found: dict[str, None] = {}
+    for page in PAGES:
+        blocks = [block.replace("\\\n", " ") for block in _fenced(page, "")]
+        lines = [line for block in blocks for line in block.splitlines()]
+        for text in [*lines, *re.findall(r"`([^`\n]+)`", page.read_text())]:
+            command = text.strip().removeprefix(".venv/bin/")
+            if re.match(rf"{program} [a-z-]", command):
+                found[command] = None
+    # A command that another one only adds to is run by that one.
+    return [c for c in found if not any(d.startswith(f"{c} ") for d in found)]
+
+
+def _options(settings: list[str]) -> list[str]:
+    return [part for setting in settings for part in ("--set", setting)]
+
+
+def test_the_command_for_ones_own_videos_curates_them(
+    acav: Acav, videos: Path, tmp_path: Path
+) -> None:
+    (command,) = (c for c in _commands("acav") if c.startswith("acav run "))
+    named = {
+        "input.uri=/their/videos": f'input.uri="{videos}"',
+        "storage.root=/their/warehouse": f'storage.root="{tmp_path}"',
+    }
+    words = [named.get(word, word) for word in shlex.split(command)[1:]]
+
+    # The videos of the tests are shorter than the clips of this configuration.
+    status, _, err = acav(*words, "--set", "segmentation.clip_duration_s=2")
+
+    assert status == 0, err
+    assert re.search(r"Found +9 +videos", err), err
+    assert re.search(r"Selected +12 +clips +52\.2 %", err), err  # half of 23
+
+
+@pytest.mark.parametrize(
+    "command",
+    [c for c in _commands("acav") if not re.match("acav (run|demo)", c)],
+)
+def test_every_other_command_of_the_documents_works(
+    acav: Acav, command: str, curated_copy: Path, videos: Path
+) -> None:
+    options = _options(
+        [*SETTINGS, f'input.uri="{videos}"', f'storage.root="{curated_copy}"']
+    )
+    query = "select clip_id from curated_clips order by rank limit 1"
+    _, out, _ = acav("sql", query, "-f", "csv", *options)
+    named = {"CLIP_ID": out.splitlines()[1], "select ...": query}
+    words = [named.get(word, word) for word in shlex.split(command)[1:]]
+
+    status, out, err = acav(*words, *options)
+
+    assert status == 0, err
+    assert out or err
+
+
+def test_the_demo_makes_curates_and_judges_a_corpus(acav: Acav, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    status, out, err = acav("demo", "--folder", str(folder), "--n-videos", "10")
+    assert status == 0, err
+    assert out.strip() == f"Report: {folder / 'warehouse' / 'report.html'}"
+    page = (folder / "warehouse" / "report.html").read_text()
+    assert "truly correspond" in page
+    assert "publish_clips" in err
+
+
+def test_every_query_of_the_documents_gives_rows(
+    acav: Acav, curated_root: Path
+) -> None:
+    queries = [
+        query
+        for page in PAGES
+        for block in _fenced(page, "sql")
+        for query in block.split(";")
+        if query.strip()
+    ]
+    assert queries
+    for query in queries:
+        place = f'storage.root="{curated_root}"'
+        status, out, err = acav("sql", query, "-f", "csv", "--set", place)
+        assert status == 0, err
+        assert len(out.splitlines()) > 1, query
+
+
+def test_every_python_block_of_the_documents_runs() -> None:
+    blocks = [block for page in PAGES for block in _fenced(page, "python")]
+    assert blocks
+    for block in blocks:
+        assignments = np.random.default_rng(1).integers(100, size=(3000, 10))
+        exec(block, {"assignments": assignments})  # noqa: S102 - our own documents
+
+
+def test_the_spark_submit_command_of_the_documents_works(
+    curated_root: Path, videos: Path, tmp_path: Path
+) -> None:
+    (command,) = _commands("spark-submit")
+    root = tmp_path / "ingested only"
+    for name in ("videos", "failures", "runs"):
+        shutil.copytree(curated_root / name, root / name)
+    jars = ",".join(str(jar) for jar in local_jars())
+    words = shlex.split(command)
+    # The same packages, from where they are fetched already.
+    place = words.index("--packages")
+    words[place : place + 2] = ["--jars", jars]
+    words[words.index("storage.root=s3a://bucket/warehouse")] = f'storage.root="{root}"'
+    confs = [f"{name}={value}" for name, value in SPARK.items()]
+    words[1:1] = [part for conf in confs for part in ("--conf", conf)]
+    program = Path(sys.executable).with_name(words[0])
+    settings = _options([*SETTINGS, f'input.uri="{videos}"'])
+
+    result = subprocess.run(
+        [program, *words[1:], *settings],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "PYSPARK_PYTHON": sys.executable,
+            "PYSPARK_DRIVER_PYTHON": sys.executable,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    # spark-submit passes on what the program says as its own output.
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert "finished stage=segment_clips n_in=8 n_out=16" in result.stdout
+
+
+@pytest.mark.parametrize("command", _commands("make"))
+def test_every_make_target_of_the_documents_can_be_made(command: str) -> None:
+    subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, check=True)
