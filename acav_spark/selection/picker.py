@@ -21,7 +21,7 @@ from acav_spark.selection.kernels import bounds, draw, layout, picks
 from acav_spark.selection.kernels import scores as scoring_loops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -252,19 +252,31 @@ class ExactPicker:
             native = assignments.dtype.newbyteorder("=")
             assignments = np.ascontiguousarray(assignments[rows], dtype=native)
             rows = np.arange(len(rows))
-        bounds.gather(assignments, rows, self._batch)
+        cuts = np.linspace(0, len(rows), self._n_threads + 1).astype(int).tolist()
+        self._in_threads(
+            bounds.gather,
+            [(assignments, rows, self._batch, *cut) for cut in pairwise(cuts)],
+        )
 
     def _set_up(self, n: int) -> None:
         """List and bound the batch, each thread its share of the strips."""
         layout, counts = self._layout.arrays, self._n_clusters
-        shares = [
-            (self._batch, n, counts, layout, self._codes, first, last, thread)
-            for thread, (first, last) in enumerate(self._shares)
-        ]
+        self._in_threads(
+            bounds.set_up,
+            [
+                (self._batch, n, counts, layout, self._codes, *strips, thread)
+                for thread, strips in enumerate(self._shares)
+            ],
+        )
+
+    def _in_threads(
+        self, loop: Callable[..., None], shares: list[tuple[object, ...]]
+    ) -> None:
+        """Run a loop on every thread's share, the first in this thread."""
         others = []
         if self._threads is not None:
-            others = [self._threads.submit(bounds.set_up, *s) for s in shares[1:]]
-        bounds.set_up(*shares[0])
+            others = [self._threads.submit(loop, *share) for share in shares[1:]]
+        loop(*shares[0])
         for other in others:
             other.result()
 

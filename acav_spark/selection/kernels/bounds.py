@@ -100,13 +100,17 @@ def fill_codes(
 
 @compiled
 def gather(
-    assignments: NDArray[np.integer], rows: NDArray[np.int64], batch: Batch
+    assignments: NDArray[np.integer],
+    rows: NDArray[np.int64],
+    batch: Batch,
+    first: int,
+    last: int,
 ) -> None:
-    """Copy the cluster ids of the drawn rows."""
+    """Copy the cluster ids of some of the drawn rows; one thread's share."""
     n_views = batch.columns.shape[0]
     flat = assignments.reshape(-1)
-    for i in range(rows.size):
-        if i + 32 < rows.size:
+    for i in range(first, last):
+        if i + 32 < last:
             place = rows[i + 32] * n_views
             prefetch(flat, place)
             prefetch(flat, place + n_views - 1)
