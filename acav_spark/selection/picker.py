@@ -7,7 +7,6 @@ the float64 picker of ``float_picker``.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -21,8 +20,6 @@ from acav_spark.selection.kernels import bounds, draw, layout, picks
 from acav_spark.selection.kernels import scores as scoring_loops
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from numpy.typing import NDArray
 
     from acav_spark.selection.contingency import ContingencyTables
@@ -156,7 +153,7 @@ class ExactPicker:
         nothing = np.empty(0, dtype=np.uint8)
         self._no_codes = self._codes._replace(of_cell=nothing)
         self._batch, self._ranking = self._space(batch_size)
-        self._shares = list(self._shared_strips())
+        self._shares = self._shared_strips()
         self._threads = (
             ThreadPoolExecutor(self._n_threads - 1) if self._n_threads > 1 else None
         )
@@ -252,42 +249,33 @@ class ExactPicker:
             native = assignments.dtype.newbyteorder("=")
             assignments = np.ascontiguousarray(assignments[rows], dtype=native)
             rows = np.arange(len(rows))
-        cuts = np.linspace(0, len(rows), self._n_threads + 1).astype(int).tolist()
-        self._in_threads(
-            bounds.gather,
-            [(assignments, rows, self._batch, *cut) for cut in pairwise(cuts)],
-        )
+        bounds.gather(assignments, rows, self._batch)
 
     def _set_up(self, n: int) -> None:
         """List and bound the batch, each thread its share of the strips."""
-        layout, counts = self._layout.arrays, self._n_clusters
-        self._in_threads(
-            bounds.set_up,
-            [
-                (self._batch, n, counts, layout, self._codes, *strips, thread)
-                for thread, strips in enumerate(self._shares)
-            ],
-        )
-
-    def _in_threads(
-        self, loop: Callable[..., None], shares: list[tuple[object, ...]]
-    ) -> None:
-        """Run a loop on every thread's share, the first in this thread."""
+        layout, counts, codes = self._layout.arrays, self._n_clusters, self._codes
+        shares = [
+            (self._batch, n, counts, layout, codes, codes.gain_row, strips, thread)
+            for thread, strips in enumerate(self._shares)
+        ]
         others = []
         if self._threads is not None:
-            others = [self._threads.submit(loop, *share) for share in shares[1:]]
-        loop(*shares[0])
+            others = [self._threads.submit(bounds.set_up, *s) for s in shares[1:]]
+        bounds.set_up(*shares[0])
         for other in others:
             other.result()
 
-    def _shared_strips(self) -> Iterator[tuple[int, int]]:
-        """Yield each thread's strips, so that all have about as many pairs."""
-        n_lanes = self._layout.arrays.n_lanes
-        ends = np.cumsum(n_lanes)
-        targets = ends[-1] * np.arange(1, self._n_threads) / self._n_threads
-        cuts = [0, *np.searchsorted(ends, targets).tolist()]
-        cuts = [cuts[0], *[cut + 1 for cut in cuts[1:]], len(n_lanes)]
-        yield from pairwise(cuts)
+    def _shared_strips(self) -> list[NDArray[np.int64]]:
+        """Return each thread's strips, so that all have about as much to do."""
+        shares: list[list[int]] = [[] for _ in range(self._n_threads)]
+        work = [0] * self._n_threads
+        # A strip is listed once and then looked up lane by lane.
+        costs = self._layout.arrays.n_lanes + 2
+        for strip in np.argsort(-costs, kind="stable").tolist():
+            thread = int(np.argmin(work))
+            shares[thread].append(strip)
+            work[thread] += int(costs[strip])
+        return [np.array(sorted(share), dtype=np.int64) for share in shares]
 
     def _counts(
         self, counters: NDArray[np.int64], table: GainTable, step: int
@@ -338,7 +326,7 @@ class ExactPicker:
             of_cell,
             limit,
             scaled.astype(np.int32).ravel(),
-            weight_of_lane.astype(np.int64) * 256,
+            weight_of_lane.astype(np.int64) * 256 if len(weights) > 1 else None,
             shift,
         )
 

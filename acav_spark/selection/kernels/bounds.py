@@ -39,8 +39,9 @@ class Codes(NamedTuple):
         The largest count that has a code.
     gain : ndarray of int32, shape (n_distinct_weights * 256,)
         Weighted gain at that count, in units of ``2**shift`` score units, rounded up.
-    gain_row : ndarray of int64, shape (n_pairs,)
-        Where in ``gain`` the row of a lane's weight starts.
+    gain_row : ndarray of int64, shape (n_pairs,), or None
+        Where in ``gain`` the row of a lane's weight starts; None where all weights are
+        equal, for which the loops are compiled apart.
     shift : int
         See ``gain``.
     """
@@ -48,7 +49,7 @@ class Codes(NamedTuple):
     of_cell: NDArray[np.uint8]
     limit: NDArray[np.int64]
     gain: NDArray[np.int32]
-    gain_row: NDArray[np.int64]
+    gain_row: NDArray[np.int64] | None
     shift: int
 
 
@@ -100,17 +101,13 @@ def fill_codes(
 
 @compiled
 def gather(
-    assignments: NDArray[np.integer],
-    rows: NDArray[np.int64],
-    batch: Batch,
-    first: int,
-    last: int,
+    assignments: NDArray[np.integer], rows: NDArray[np.int64], batch: Batch
 ) -> None:
-    """Copy the cluster ids of some of the drawn rows; one thread's share."""
+    """Copy the cluster ids of the drawn rows."""
     n_views = batch.columns.shape[0]
     flat = assignments.reshape(-1)
-    for i in range(first, last):
-        if i + 32 < last:
+    for i in range(rows.size):
+        if i + 32 < rows.size:
             place = rows[i + 32] * n_views
             prefetch(flat, place)
             prefetch(flat, place + n_views - 1)
@@ -171,14 +168,16 @@ def _scanning(n: int) -> Callable[..., None]:
         members: NDArray[np.int32],
         words: NDArray[np.int64],
         gain: NDArray[np.int32],
-        gain_row: NDArray[np.int64],
+        gain_row: NDArray[np.int64] | None,
+        first_lane: int,
         bounds: NDArray[np.int32],
     ) -> None:
         mask = (np.int64(1) << width) - 1
         row = base
         # Tuples of constant length live in registers; arrays would be read again.
         offsets = to_fixed_tuple(lane_offset, n)
-        weights = to_fixed_tuple(gain_row, n)
+        if gain_row is not None:
+            rows = to_fixed_tuple(gain_row[first_lane : first_lane + n], n)
         for cluster in range(starts.size - 1):
             if stride <= _STREAMED:
                 for place in range(0, stride, _LINE):
@@ -188,7 +187,10 @@ def _scanning(n: int) -> Callable[..., None]:
                 total = np.int32(0)
                 for k in range(n):
                     cell = row + offsets[k] + ((word >> (width * k)) & mask)
-                    total += gain[weights[k] + np.int64(codes[cell])]
+                    if gain_row is None:
+                        total += gain[codes[cell]]
+                    else:
+                        total += gain[rows[k] + np.int64(codes[cell])]
                 bounds[members[m]] += total
             row += stride
 
@@ -210,18 +212,18 @@ def set_up(
     n_clusters: NDArray[np.int64],
     layout: Layout,
     codes: Codes,
-    first_strip: int,
-    last_strip: int,
+    gain_row: NDArray[np.int64] | None,
+    strips: NDArray[np.int64],
     thread: int,
 ) -> None:
     """List the batch for some strips, and sum their bounds; one thread's share."""
     bounds = batch.bounds[thread]
     bounds[:] = 0
-    for s in range(first_strip, last_strip):
+    for s in strips:
         view, n = layout.own_view[s], layout.n_lanes[s]
-        lanes = slice(layout.first_lane[s], layout.first_lane[s] + n)
+        first = layout.first_lane[s]
+        lanes = slice(first, first + n)
         lane_view, lane_offset = layout.lane_view[lanes], layout.lane_offset[lanes]
-        gain_row = codes.gain_row[lanes]
         starts = batch.starts[s, : n_clusters[view] + 1]
         members, words = batch.members[s], batch.words[s]
         rows, column = batch.clusters, batch.columns[view]
@@ -232,20 +234,20 @@ def set_up(
         elif n == 1:
             _fill_1(rows, column, n_rows, lane_view, w, starts, members, words)
             _scan_1(of_cell, base, stride, lane_offset, w, starts, members, words,
-                    gain, gain_row, bounds)  # fmt: skip
+                    gain, gain_row, first, bounds)  # fmt: skip
         elif n == 2:
             _fill_2(rows, column, n_rows, lane_view, w, starts, members, words)
             _scan_2(of_cell, base, stride, lane_offset, w, starts, members, words,
-                    gain, gain_row, bounds)  # fmt: skip
+                    gain, gain_row, first, bounds)  # fmt: skip
         elif n == 3:
             _fill_3(rows, column, n_rows, lane_view, w, starts, members, words)
             _scan_3(of_cell, base, stride, lane_offset, w, starts, members, words,
-                    gain, gain_row, bounds)  # fmt: skip
+                    gain, gain_row, first, bounds)  # fmt: skip
         elif n == 4:
             _fill_4(rows, column, n_rows, lane_view, w, starts, members, words)
             _scan_4(of_cell, base, stride, lane_offset, w, starts, members, words,
-                    gain, gain_row, bounds)  # fmt: skip
+                    gain, gain_row, first, bounds)  # fmt: skip
         else:
             _fill_5(rows, column, n_rows, lane_view, w, starts, members, words)
             _scan_5(of_cell, base, stride, lane_offset, w, starts, members, words,
-                    gain, gain_row, bounds)  # fmt: skip
+                    gain, gain_row, first, bounds)  # fmt: skip

@@ -114,9 +114,10 @@ def count_candidate(
 ) -> None:
     """Count candidate ``i``, and write by how much its counters' gains change."""
     for lane in range(cells.size):
-        before = counts[cells[lane]]
+        cell = cells[lane]
+        before = counts[cell]
         after = before + step
-        counts[cells[lane]] = after
+        counts[cell] = after
         cell_change[lane] = lane_weight[lane] * (
             gain_in(after, whole, part, fraction_bits, units)
             - gain_in(before, whole, part, fraction_bits, units)
