@@ -135,7 +135,9 @@ def rows_of(setting: Setting, seed: int) -> Iterator[dict[str, object]]:
         data.assignments, pairs, n_clusters=c
     )
     shares = [x for x in SHARES if x <= (0.5 if n <= 20_000 else 0.29)]
-    at_random = np.random.default_rng(seed).permutation(np.flatnonzero(data.is_positive))
+    at_random = np.random.default_rng(seed).permutation(
+        np.flatnonzero(data.is_positive)
+    )
     strengths = STRENGTHS if n <= 20_000 else STRENGTHS[:1] + STRENGTHS[2:7]
     for strength in (*strengths, POINTWISE):
         n_select = round(shares[-1] * n)
