@@ -13,8 +13,10 @@ A selection is judged by
     python benchmarks/study_prior.py measure --rows rows.jsonl --n-clips 20000 --seeds 0
     python benchmarks/study_prior.py report --rows rows.jsonl
 
-``measure`` appends to the rows and skips what they hold, so that it may run in parts;
-``report`` writes results/study_prior.json and results/study_prior.md.
+``measure`` appends to the rows and skips settings that they hold, so that it may run in
+parts, such as one for each size and seed; with ``--recommended`` it measures the rule
+of ``recommended_strength`` alone. ``report`` writes results/study_prior.json and
+results/study_prior.md from any number of such files.
 """
 
 from __future__ import annotations
@@ -39,7 +41,6 @@ from acav_spark.selection import (
     combination,
     diagonal,
 )
-from acav_spark.selection.prior import recommended_strength
 from acav_spark.selection.ranking import pointwise_ranking
 
 if TYPE_CHECKING:
@@ -47,10 +48,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+Row = dict[str, object]
 RESULTS = Path(__file__).parent / "results"
 SHARES = (0.01, 0.025, 0.05, 0.15, 0.29, 0.5)
 STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-POINTWISE = -1.0
+# Instead of a strength: the limit, and the rule.
+POINTWISE, RECOMMENDED = -1.0, -2.0
+NAMES = {POINTWISE: "pointwise", RECOMMENDED: "recommended"}
 # Exponent of the sizes of classes and clusters, and spread of ``keep`` among classes.
 KINDS = {"equal": (0.0, 0.0), "zipf": (1.0, 0.0), "uneven": (1.0, 0.15)}
 KEYS = ("n_clips", "n_clusters", "kind", "keep", "pairing", "m_share", "strength")
@@ -74,14 +78,15 @@ def main() -> None:
     if options.command == "measure":
         measure(options)
     else:
-        pass
+        write_report([row for path in options.rows for row in read_rows(path)])
 
 
 def parsed_options() -> argparse.Namespace:
     """Return the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=["measure", "report"])
-    parser.add_argument("--rows", type=Path, required=True, help="JSON lines")
+    parser.add_argument("--rows", type=Path, nargs="+", required=True)
+    parser.add_argument("--recommended", action="store_true")
     parser.add_argument("--n-clips", type=int, default=20_000)
     parser.add_argument("--n-clusters", type=int, nargs="+", default=[20, 100, 500])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -90,9 +95,7 @@ def parsed_options() -> argparse.Namespace:
 
 def settings(n_clips: int, n_clusters: list[int]) -> Iterator[Setting]:
     """Yield what is studied at a size; larger ones are studied in fewer settings."""
-    keeps = (0.3, 0.45, 0.6) if n_clips <= 20_000 else (0.3, 0.45)
-    if n_clips > 500_000:
-        keeps = (0.45,)
+    keeps = (0.3, 0.45, 0.6) if n_clips <= 20_000 else (0.45,)
     for c in n_clusters:
         for kind, keep, pairing in itertools.product(
             ("equal", "uneven"), keeps, ("combination", "bipartite")
@@ -107,21 +110,26 @@ def settings(n_clips: int, n_clusters: list[int]) -> Iterator[Setting]:
 
 def measure(options: argparse.Namespace) -> None:
     """Append a row for each setting, seed, strength and size of selection."""
-    done = set()
-    if options.rows.exists():
-        done = {(*setting_of(row), row["seed"]) for row in read_rows(options.rows)}
+    path = options.rows[0]
+    known = read_rows(path) if path.exists() else []
+    done = {(*setting_of(row), row["seed"]) for row in known}
+    strengths: tuple[float, ...] = (RECOMMENDED,)
+    if not options.recommended:
+        few = STRENGTHS[:1] + STRENGTHS[2:7]
+        strengths = STRENGTHS if options.n_clips <= 20_000 else few
+        strengths = (*strengths, POINTWISE)
     for seed in options.seeds:
         for setting in settings(options.n_clips, options.n_clusters):
             if (*asdict(setting).values(), seed) in done:
                 continue
             started = time.perf_counter()
-            rows = list(rows_of(setting, seed))
-            with options.rows.open("a", encoding="utf-8") as file:
+            rows = list(rows_of(setting, seed, strengths))
+            with path.open("a", encoding="utf-8") as file:
                 file.writelines(json.dumps(row) + "\n" for row in rows)
             print(seed, setting, f"{time.perf_counter() - started:.1f} s", flush=True)
 
 
-def rows_of(setting: Setting, seed: int) -> Iterator[dict[str, object]]:
+def rows_of(setting: Setting, seed: int, strengths: tuple[float, ...]) -> Iterator[Row]:
     """Yield what each strength and size of selection comes to."""
     n, c = setting.n_clips, setting.n_clusters
     tail, spread = KINDS[setting.kind]
@@ -138,25 +146,10 @@ def rows_of(setting: Setting, seed: int) -> Iterator[dict[str, object]]:
     at_random = np.random.default_rng(seed).permutation(
         np.flatnonzero(data.is_positive)
     )
-    strengths = STRENGTHS if n <= 20_000 else STRENGTHS[:1] + STRENGTHS[2:7]
-    for strength in (*strengths, POINTWISE):
-        n_select = round(shares[-1] * n)
-        if strength == POINTWISE:
-            chosen = pointwise_ranking(
-                data.assignments, n_select, n_clusters=c, pairs=pairs
-            )
-        else:
-            chosen = batch_greedy(
-                data.assignments,
-                n_select,
-                n_clusters=c,
-                pairs=pairs,
-                batch_size=n // 20,
-                per_batch=n // 400,
-                prior=strength,
-                population=population,
-                seed=seed,
-            ).indices
+    for strength in strengths:
+        chosen = choice(
+            data.assignments, round(shares[-1] * n), population, strength, seed
+        )
         # Ranks are meaningful: a smaller selection is the beginning of a larger one.
         for share in shares:
             first = chosen[: round(share * n)]
@@ -171,6 +164,32 @@ def rows_of(setting: Setting, seed: int) -> Iterator[dict[str, object]]:
                 **judged(data, first, at_random, c),
                 "objective": round(tables.objective(), 4),
             }
+
+
+def choice(
+    assignments: NDArray[np.uint16],
+    n_select: int,
+    population: ContingencyTables,
+    strength: float,
+    seed: int,
+) -> NDArray[np.int64]:
+    """Return the rows that a strength, the rule or pointwise ranking chooses."""
+    c, n = population.n_clusters, len(assignments)
+    if strength == POINTWISE:
+        return pointwise_ranking(
+            assignments, n_select, n_clusters=c, pairs=population.pairs
+        )
+    return batch_greedy(
+        assignments,
+        n_select,
+        n_clusters=c,
+        pairs=population.pairs,
+        batch_size=n // 20,
+        per_batch=n // 400,
+        prior="recommended" if strength == RECOMMENDED else strength,
+        population=population,
+        seed=seed,
+    ).indices
 
 
 def judged(
@@ -219,15 +238,100 @@ def effective_number(ids: NDArray[np.integer], n: int) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def read_rows(path: Path) -> list[dict[str, object]]:
+def read_rows(path: Path) -> list[Row]:
     """Return the rows that were measured."""
     with path.open(encoding="utf-8") as file:
         return [json.loads(line) for line in file]
 
 
-def setting_of(row: dict[str, object]) -> tuple[object, ...]:
+def setting_of(row: Row) -> tuple[object, ...]:
     """Return a row's setting, without size of selection and strength."""
     return tuple(row[key] for key in KEYS[:5])
+
+
+def write_report(rows: list[Row]) -> None:
+    """Write means over the seeds as JSON, and tables of their means."""
+    means = means_over_seeds(rows)
+    columns = [*KEYS, *FIGURES, "n_seeds"]
+    lines = ",\n  ".join(json.dumps([row[key] for key in columns]) for row in means)
+    record = {
+        "subject": "strength of the prior",
+        **about("numpy", "numba"),
+        "share_of_positives": 0.29,
+        "batch": "n_clips / 20, of which n_clips / 400 are taken",
+        "columns": columns,
+    }
+    head = json.dumps(record, indent=1)[:-2]
+    (RESULTS / "study_prior.json").write_text(
+        f'{head},\n "rows": [\n  {lines}\n ]\n}}\n', encoding="utf-8"
+    )
+    (RESULTS / "study_prior.md").write_text(tables_of(means), encoding="utf-8")
+
+
+def means_over_seeds(rows: list[Row]) -> list[Row]:
+    """Return a row for each setting, size of selection and strength."""
+    groups: dict[tuple[object, ...], dict[object, Row]] = defaultdict(dict)
+    for row in rows:
+        groups[tuple(row[key] for key in KEYS)][row["seed"]] = row
+    means = []
+    for key, by_seed in groups.items():
+        mean: Row = dict(zip(KEYS, key, strict=True))
+        mean["strength"] = NAMES.get(float(str(key[-1])), key[-1])
+        for figure in FIGURES:
+            values = [float(str(row[figure])) for row in by_seed.values()]
+            mean[figure] = round(float(np.mean(values)), 4)
+        mean["n_seeds"] = len(by_seed)
+        means.append(mean)
+    return means
+
+
+def tables_of(means: list[Row]) -> str:
+    """Return tables in Markdown: means over kinds, pairings and ``keep``."""
+    parts = [
+        "# Strength of the prior: precision and coverage\n",
+        "Written by `benchmarks/study_prior.py`; every single figure is in "
+        "[study_prior.json](study_prior.json). 29 % of the clips correspond. Each "
+        "number is a mean over kinds of data, shares `keep`, pairings and seeds. 0 is "
+        "the paper's algorithm, C the number of clusters, M the number of clips "
+        "selected of N.\n",
+    ]
+    titles = {
+        "precision": "Precision",
+        "classes": "Coverage of classes (effective number, 1: as equally many "
+        "corresponding clips at random)",
+        "clusters": "Coverage of clusters (the same, mean over the views)",
+    }
+    for figure, title in titles.items():
+        parts.append(f"## {title}\n")
+        parts.append(table_of(means, figure, ("n_clips", "n_clusters", "m_share")))
+    parts.append("## Precision by kind of data and pairing\n")
+    parts.append(table_of(means, "precision", ("n_clips", "kind", "pairing")))
+    return "\n".join(parts)
+
+
+def table_of(means: list[Row], figure: str, keys: tuple[str, ...]) -> str:
+    """Return a table of a figure by strength, in Markdown."""
+    groups: dict[tuple[object, ...], dict[object, list[float]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for row in means:
+        group = groups[tuple(row[key] for key in keys)]
+        group[row["strength"]].append(float(str(row[figure])))
+    strengths: list[float | str] = [*STRENGTHS, "recommended", "pointwise"]
+    heads = [*keys, *(x if isinstance(x, str) else f"{x:g}" for x in strengths)]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for key in sorted(groups, key=str_last):
+        group = groups[key]
+        cells = [f"{np.mean(group[x]):.3f}" if group[x] else "" for x in strengths]
+        lines.append("| " + " | ".join([*(str(x) for x in key), *cells]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def str_last(key: tuple[object, ...]) -> tuple[tuple[float, str], ...]:
+    """Return what sorts numbers by size and texts by letters."""
+    return tuple(
+        (float(x), "") if isinstance(x, int | float) else (0.0, str(x)) for x in key
+    )
 
 
 if __name__ == "__main__":
