@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -23,12 +23,14 @@ from acav_spark.selection import (
     combination,
     mutual_information,
     random_selection,
+    recommended_strength,
     replay,
 )
 from acav_spark.selection.ranking import pointwise_ranking
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ IMAGES = HERE.parent / "docs" / "images"
 # Okabe and Ito's colours, which colour-blind readers tell apart.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 RED, SKY, GREY = "#D55E00", "#56B4E9", "#666666"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -74,7 +76,7 @@ def trajectory() -> Figure:
     data = planted(n_clips, c, keep=0.45, seed=0)
     ids = data.assignments
     chosen = {}
-    for name, prior in (("Algorithm 1", None), ("with prior", "recommended")):
+    for name in ("Algorithm 1", "with prior"):
         chosen[name] = batch_greedy(
             ids,
             n_select,
@@ -82,7 +84,7 @@ def trajectory() -> Figure:
             pairs=pairs,
             batch_size=1_000,
             per_batch=50,
-            prior="recommended" if prior else None,
+            prior="recommended" if name == "with prior" else None,
         ).indices
     chosen["pointwise ranking"] = pointwise_ranking(
         ids, n_select, n_clusters=c, pairs=pairs
@@ -90,21 +92,25 @@ def trajectory() -> Figure:
     chosen["random"] = random_selection(n_clips, n_select)
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.7), layout="tight")
     looks = [(BLUE, "-"), (RED, "-"), (GREEN, "--"), (GREY, ":")]
+    objectives = {
+        name: replay(ids, rows, n_clusters=c, pairs=pairs).objectives
+        for name, rows in chosen.items()
+    }
     for (name, rows), (colour, line) in zip(chosen.items(), looks, strict=True):
-        replayed = replay(ids, rows, n_clusters=c, pairs=pairs)
+        above = objectives[name] - objectives["random"]
         ranks = np.arange(1, n_select + 1)
         shown = np.unique(np.geomspace(100, n_select, 200).astype(int)) - 1
         right_share = np.cumsum(data.is_positive[rows]) / ranks
         look = {"color": colour, "linestyle": line, "linewidth": 2.0}
-        left.plot(ranks[shown], replayed.objectives[shown], **look)
+        left.plot(ranks[shown], above[shown], **look)
         right.plot(ranks[shown], right_share[shown], label=name, **look)
     n_true = int(data.is_positive.sum())
     right.axvline(n_true, color=GREY, linewidth=0.8)
     right.text(n_true * 0.96, 0.93, "as many as\ncorrespond", ha="right", va="center")
-    left.set(xlabel="clips selected", ylabel="objective in nats", ylim=(0, None))
+    left.set(xlabel="clips selected", ylabel="nats above a random selection")
     right.set(xlabel="clips selected", ylabel="share that corresponds", ylim=(0, 1))
     right.legend(loc="lower left", fontsize=9, ncols=2)
-    left.set_title("Objective of the clips selected so far", fontsize=11)
+    left.set_title("Objective, less that of random clips", fontsize=11)
     right.set_title("Precision of the clips selected so far", fontsize=11)
     return figure
 
@@ -135,10 +141,7 @@ def tables() -> Figure:
             vmin=-4,
             vmax=4,
         )
-        axis.set_title(
-            f"{name}: {mutual_information(counts):.2f} nats".replace(",", " "),
-            fontsize=11,
-        )
+        axis.set_title(f"{name}: {mutual_information(counts):.2f} nats", fontsize=11)
         axis.set(xlabel="sound's cluster (ordered)", ylabel="picture's cluster")
         axis.grid(visible=False)
         axis.set_xticks([])
@@ -180,7 +183,28 @@ def rounds() -> Figure:
         axis.text(12.5, y + 2, f"lane {lane}", ha="right", va="center")
         for x, _ in columns:
             axis.add_patch(Rectangle((x, y), 18, 4, facecolor="#f0f0f0"))
-    # First rounds: one chain of batches through all lanes.
+    draw_batches(axis)
+    for x, text in (
+        (15, "one chain: every batch\nsees all picks before it"),
+        (45, "all lanes at once: tables of the\nformer rounds and own picks"),
+        (75, "read on from the cursor;\nunpicked rows come again"),
+    ):
+        axis.text(x + 9, 17.6, text, ha="center", va="center", fontsize=9.5)
+        draw_merge(axis, x)
+    for x in (34, 64):
+        arrow(axis, (x, 7.5), (x + 10, 7.5))
+        axis.text(x + 5, 8.6, "broadcast", ha="center", va="bottom", fontsize=10)
+    axis.text(1, 7.5, "driver", va="center", weight="bold")
+    axis.text(1, 50, "executors", va="center", weight="bold")
+    keys = "orange: batches one after another   blue: batches of all lanes at once   "
+    axis.text(
+        50, 0.8, keys + "grey: read before", ha="center", fontsize=9.5, color="#333333"
+    )
+    return figure
+
+
+def draw_batches(axis: Axes) -> None:
+    """Draw a chain of batches through the lanes, then rounds of all lanes at once."""
     for lane in range(4):
         y = 43 - 7 * lane
         axis.add_patch(Rectangle((15 + 0.6, y), 4, 4, facecolor=ORANGE))
@@ -191,39 +215,16 @@ def rounds() -> Figure:
             y = 43 - 7 * lane
             axis.add_patch(Rectangle((x, y), offset - 0.6, 4, facecolor="#d8d8d8"))
             axis.add_patch(Rectangle((x + offset, y), 4, 4, facecolor=SKY))
-    for x, _ in columns:
-        for lane in range(4):
-            left = {15: 20.5, 45: 55, 75: 89.2}[x]
-            right = {15: 26, 45: 57, 75: 91}[x]
-            axis.plot([left, right + 3], [45 - 7 * lane] * 2, color="none")
-    for x, text in (
-        (15, "one chain: every batch\nsees all picks before it"),
-        (45, "all lanes at once: tables of the\nformer rounds and own picks"),
-        (75, "read on from the cursor;\nunpicked rows come again"),
-    ):
-        axis.text(x + 9, 17.6, text, ha="center", va="center", fontsize=9.5)
-    for x, _ in columns:
-        arrow(axis, (x + 9, 14.6), (x + 9, 11.2))
-        box = FancyBboxPatch(
-            (x, 4.5), 18, 6, boxstyle="round,pad=0.3", facecolor="white", edgecolor=BLUE
-        )
-        axis.add_patch(box)
-        axis.text(x + 9, 7.5, "merge counts,\ncommit", ha="center", va="center")
-    for x in (34, 64):
-        arrow(axis, (x, 7.5), (x + 10, 7.5))
-        axis.text(x + 5, 8.6, "broadcast", ha="center", va="bottom", fontsize=10)
-    axis.text(1, 7.5, "driver", va="center", weight="bold")
-    axis.text(1, 50, "executors", va="center", weight="bold")
-    axis.text(
-        50,
-        0.8,
-        "orange: batches one after another   blue: batches of all lanes at once   "
-        "grey: read before",
-        ha="center",
-        fontsize=9.5,
-        color="#333333",
+
+
+def draw_merge(axis: Axes, x: float) -> None:
+    """Draw what the driver does at the end of a round."""
+    arrow(axis, (x + 9, 14.6), (x + 9, 11.2))
+    box = FancyBboxPatch(
+        (x, 4.5), 18, 6, boxstyle="round,pad=0.3", facecolor="white", edgecolor=BLUE
     )
-    return figure
+    axis.add_patch(box)
+    axis.text(x + 9, 7.5, "merge counts,\ncommit", ha="center", va="center")
 
 
 def arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -261,12 +262,12 @@ def prior() -> Figure:
     axes[1, 0].set(
         ylabel="classes, effective number\n(1: as at random)", ylim=(0, None)
     )
-    handles = [plt.Line2D([], [], color=x, marker="o") for x in shares.values()]
-    handles.append(plt.Line2D([], [], color="black", marker="*", linestyle=""))
+    handles = [Line2D([], [], color=x, marker="o") for x in shares.values()]
+    handles.append(Line2D([], [], color="black", marker="*", linestyle=""))
     figure.legend(
         handles,
         [*(f"{share:.0%}" for share in shares), "recommended"],
-        loc="outside upper center" if False else "upper center",
+        loc="upper center",
         ncols=7,
         fontsize=9,
         title="share of the clips that is selected",
@@ -298,8 +299,6 @@ def draw_strengths(
         [7, 8], [values[-1], np.mean(places["pointwise"])], color=colour, linestyle=":"
     )
     if "recommended" in places:
-        from acav_spark.selection.prior import recommended_strength
-
         strength = recommended_strength(20_000, c * c)
         at = float(np.interp(np.log(strength), np.log(grid[1:]), range(1, len(grid))))
         axis.plot(

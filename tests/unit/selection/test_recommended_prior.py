@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+
+from acav_spark.selection import (
+    ContingencyTables,
+    batch_greedy,
+    bipartite,
+    combination,
+    recommended_strength,
+)
+
+
+@pytest.mark.parametrize(
+    ("n_population", "n_clusters", "expected"),
+    [
+        (
+            20_000,
+            100,
+            0.25,
+        ),  # 10,000 cells, each with 2 clips: half a clip is a quarter
+        (200_000, 500, 0.625),
+        (20_000, 500, 1.0),
+        (20_000, 20, 0.05),
+        (300_000_000, 500, 0.05),
+    ],
+)
+def test_strength_is_half_a_clip_a_cell_within_bounds(
+    n_population: int, n_clusters: int, expected: float
+) -> None:
+    actual = recommended_strength(n_population, n_clusters**2)
+
+    assert actual == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("n_population", "cells"), [(0, 4), (5, 0)])
+def test_strength_of_nothing_is_refused(n_population: int, cells: int) -> None:
+    with pytest.raises(ValueError, match="at least one clip and one cell"):
+        recommended_strength(n_population, cells)
+
+
+def test_recommended_is_the_strength_by_the_mean_of_the_pairs_cells() -> None:
+    sizes = [4, 6, 10]
+    ids = np.random.default_rng(0).integers(sizes, size=(400, 3))
+    strength = recommended_strength(400, (24 + 40 + 60) / 3)
+
+    chosen, same = (
+        batch_greedy(ids, 60, n_clusters=sizes, pairs=combination(3), prior=prior)
+        for prior in ("recommended", strength)
+    )
+
+    assert 0.05 < strength < 1
+    np.testing.assert_array_equal(chosen.indices, same.indices)
+
+
+def test_recommended_counts_the_given_population() -> None:
+    ids = np.random.default_rng(1).integers(10, size=(4_000, 4))
+    pairs = bipartite(["visual"] * 2 + ["audio"] * 2)
+    population = ContingencyTables.from_assignments(ids, pairs, n_clusters=10)
+
+    chosen, same = (
+        batch_greedy(
+            ids[:300],
+            30,
+            n_clusters=10,
+            pairs=pairs,
+            prior=prior,
+            population=population,
+        )
+        for prior in ("recommended", recommended_strength(4_000, 100))
+    )
+
+    np.testing.assert_array_equal(chosen.indices, same.indices)
+
+
+def test_a_shorter_selection_with_recommended_prior_begins_a_longer_one() -> None:
+    ids = np.random.default_rng(2).integers(12, size=(2_000, 4))
+
+    shorter, longer = (
+        batch_greedy(
+            ids,
+            n_select,
+            n_clusters=12,
+            pairs=combination(4),
+            batch_size=200,
+            per_batch=10,
+            prior="recommended",
+        )
+        for n_select in (55, 300)
+    )
+
+    np.testing.assert_array_equal(longer.indices[:55], shorter.indices)
