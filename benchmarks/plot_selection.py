@@ -299,7 +299,7 @@ def draw_strengths(
         [7, 8], [values[-1], np.mean(places["pointwise"])], color=colour, linestyle=":"
     )
     if "recommended" in places:
-        strength = recommended_strength(20_000, c * c)
+        strength = recommended_strength(20_000, c)
         at = float(np.interp(np.log(strength), np.log(grid[1:]), range(1, len(grid))))
         axis.plot(
             [at],

@@ -15,7 +15,8 @@ A selection is judged by
 
 ``measure`` appends to the rows and skips settings that they hold, so that it may run in
 parts, such as one for each size and seed; with ``--recommended`` it measures the rule
-of ``recommended_strength`` alone. ``report`` writes results/study_prior.json and
+of ``recommended_strength`` alone, which is needed where that is none of the strengths
+that are measured anyway. ``report`` writes results/study_prior.json and
 results/study_prior.md from any number of such files.
 """
 
@@ -40,6 +41,7 @@ from acav_spark.selection import (
     bipartite,
     combination,
     diagonal,
+    recommended_strength,
 )
 from acav_spark.selection.ranking import pointwise_ranking
 
@@ -142,7 +144,8 @@ def rows_of(setting: Setting, seed: int, strengths: tuple[float, ...]) -> Iterat
     population = ContingencyTables.from_assignments(
         data.assignments, pairs, n_clusters=c
     )
-    shares = [x for x in SHARES if x <= (0.5 if n <= 20_000 else 0.29)]
+    largest = 0.5 if n <= 20_000 else 0.29 if n <= 200_000 else 0.15
+    shares = [x for x in SHARES if x <= largest]
     at_random = np.random.default_rng(seed).permutation(
         np.flatnonzero(data.is_positive)
     )
@@ -272,11 +275,20 @@ def means_over_seeds(rows: list[Row]) -> list[Row]:
     """Return a row for each setting, size of selection and strength."""
     groups: dict[tuple[object, ...], dict[object, Row]] = defaultdict(dict)
     for row in rows:
-        groups[tuple(row[key] for key in KEYS)][row["seed"]] = row
+        strengths = [float(str(row["strength"]))]
+        rule = recommended_strength(
+            int(str(row["n_clips"])), float(str(row["n_clusters"]))
+        )
+        if strengths == [rule]:
+            strengths.append(RECOMMENDED)
+        elif strengths == [RECOMMENDED] and rule in STRENGTHS:
+            continue
+        for strength in strengths:
+            key = (*(row[key] for key in KEYS[:-1]), NAMES.get(strength, strength))
+            groups[key][row["seed"]] = row
     means = []
-    for key, by_seed in groups.items():
-        mean: Row = dict(zip(KEYS, key, strict=True))
-        mean["strength"] = NAMES.get(float(str(key[-1])), key[-1])
+    for group, by_seed in groups.items():
+        mean: Row = dict(zip(KEYS, group, strict=True))
         for figure in FIGURES:
             values = [float(str(row[figure])) for row in by_seed.values()]
             mean[figure] = round(float(np.mean(values)), 4)

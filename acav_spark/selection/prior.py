@@ -26,16 +26,15 @@ Prior = float | Literal["recommended"] | None
 _MOST_PSEUDO_CLIPS = float(1 << 38)
 
 
-def recommended_strength(n_population: int, cells_per_pair: float) -> float:
+def recommended_strength(n_population: int, n_clusters: float) -> float:
     """Return the strength of the prior that the mode ``recommended`` takes.
 
     Parameters
     ----------
     n_population : int
         Clips that the population's tables count, at least 1.
-    cells_per_pair : float
-        Cells of a pair's table, in the mean over the pairs: the product of the two
-        numbers of clusters.
+    n_clusters : float
+        Number of clusters, in the mean over the views.
 
     Raises
     ------
@@ -44,22 +43,22 @@ def recommended_strength(n_population: int, cells_per_pair: float) -> float:
 
     Notes
     -----
-    As strong as puts half a clip into a cell in the mean, ``cells_per_pair / (2
-    n_population)``, but within [0.05, 1]: more where the population itself knows little
-    of each cell. On planted data of 20,000 to 200,000 clips, a hundredth to half of
-    which are selected, it raises precision where the paper's algorithm is weak (small
-    selections, many clusters) and costs some of it where half of the clips are
-    selected: ``benchmarks/results/study_prior.md``. It does not depend on the number
-    of clips that are selected, so that a shorter selection stays the beginning of a
-    longer one; the best strength falls with it.
+    As strong as puts 40 clips into a cluster in the mean, ``40 n_clusters /
+    n_population``, but at most 1. The prior then leads while few clips are selected,
+    and counts for little once several times 40 clips a cluster are. On planted data of
+    20,000 and 200,000 clips it raises precision most where a hundredth of them is
+    selected, and is near the paper's algorithm where a third or half is; how much, and
+    where it loses, is in ``benchmarks/results/study_prior.md``. It does not depend on
+    the number of clips that are selected, so that a shorter selection stays the
+    beginning of a longer one; the best strength falls with that number.
     """
-    if n_population < 1 or cells_per_pair < 1:
+    if n_population < 1 or n_clusters < 1:
         msg = (
-            "recommended_strength: expected at least one clip and one cell, got "
-            f"{n_population} and {cells_per_pair}. Give a prior's strength instead."
+            "recommended_strength: expected at least one clip and one cluster, got "
+            f"{n_population} and {n_clusters}. Give a prior's strength instead."
         )
         raise ValueError(msg)
-    return min(1.0, max(0.05, cells_per_pair / (2 * n_population)))
+    return min(1.0, 40.0 * n_clusters / n_population)
 
 
 def pseudo_counts(
@@ -128,8 +127,7 @@ def _checked_strength(
         return 0.0
     if prior == "recommended":
         n = n_clips if population is None else population.n_clips
-        n_cells = int(like.offsets[len(like.pairs)])
-        return recommended_strength(n, n_cells / len(like.pairs))
+        return recommended_strength(n, float(np.mean(like.n_clusters)))
     strength = math.nan
     if isinstance(prior, float | np.number) or type(prior) is int:
         strength = float(prior)

@@ -13,42 +13,38 @@ from acav_spark.selection import (
 @pytest.mark.parametrize(
     ("n_population", "n_clusters", "expected"),
     [
-        (
-            20_000,
-            100,
-            0.25,
-        ),  # 10,000 cells, each with 2 clips: half a clip is a quarter
-        (200_000, 500, 0.625),
+        (20_000, 100, 0.2),  # a cluster has 200 clips: 40 are a fifth of them
+        (200_000, 500, 0.1),
         (20_000, 500, 1.0),
-        (20_000, 20, 0.05),
-        (300_000_000, 500, 0.05),
+        (300, 500, 1.0),
+        (300_000_000, 500, 1 / 15_000),
     ],
 )
-def test_strength_is_half_a_clip_a_cell_within_bounds(
+def test_strength_is_forty_clips_a_cluster_and_at_most_one(
     n_population: int, n_clusters: int, expected: float
 ) -> None:
-    actual = recommended_strength(n_population, n_clusters**2)
+    actual = recommended_strength(n_population, n_clusters)
 
     assert actual == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize(("n_population", "cells"), [(0, 4), (5, 0)])
-def test_strength_of_nothing_is_refused(n_population: int, cells: int) -> None:
-    with pytest.raises(ValueError, match="at least one clip and one cell"):
-        recommended_strength(n_population, cells)
+@pytest.mark.parametrize(("n_population", "n_clusters"), [(0, 4), (5, 0)])
+def test_strength_of_nothing_is_refused(n_population: int, n_clusters: int) -> None:
+    with pytest.raises(ValueError, match="at least one clip and one cluster"):
+        recommended_strength(n_population, n_clusters)
 
 
-def test_recommended_is_the_strength_by_the_mean_of_the_pairs_cells() -> None:
-    sizes = [4, 6, 10]
+def test_recommended_is_the_strength_by_the_mean_of_the_views_clusters() -> None:
+    sizes = [4, 6, 11]
     ids = np.random.default_rng(0).integers(sizes, size=(400, 3))
-    strength = recommended_strength(400, (24 + 40 + 60) / 3)
+    strength = recommended_strength(400, 7)
 
     chosen, same = (
         batch_greedy(ids, 60, n_clusters=sizes, pairs=combination(3), prior=prior)
         for prior in ("recommended", strength)
     )
 
-    assert 0.05 < strength < 1
+    assert strength == pytest.approx(0.7)
     np.testing.assert_array_equal(chosen.indices, same.indices)
 
 
@@ -66,7 +62,7 @@ def test_recommended_counts_the_given_population() -> None:
             prior=prior,
             population=population,
         )
-        for prior in ("recommended", recommended_strength(4_000, 100))
+        for prior in ("recommended", recommended_strength(4_000, 10))
     )
 
     np.testing.assert_array_equal(chosen.indices, same.indices)
