@@ -4,8 +4,10 @@
 
 Every method selects from the same clips with planted correspondence (``planted.py``) in
 a process of its own, at growing sizes until it takes longer than ``--limit-s``. Two
-optional packages are compared where they are installed (``pip install -e
-'.[benchmarks]'``); where they are not, the table says so.
+optional packages are compared where they are installed; where not, the table says so.
+Both install beside the pinned packages (numpy 2.4.6), and are in no extra:
+
+    pip install -c constraints.txt apricot-select==0.6.1 submodlib-py==0.0.3
 
 - ours: Algorithm 1 (``batch_greedy``), also with the recommended prior and in the
   ``released`` mode.
