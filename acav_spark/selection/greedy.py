@@ -296,7 +296,7 @@ def _select(
             f"{n_select}. Ask for fewer, or loosen the limits."
         )
         raise ValueError(msg)
-    pseudo = pseudo_counts(*prior, before, ids, n_select)
+    pseudo = pseudo_counts(*prior, before, ids)
     included = constraints.include
     n_included = len(included)
     indices = np.empty(n_select, dtype=np.int64)

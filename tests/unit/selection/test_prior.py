@@ -113,7 +113,7 @@ def test_a_selection_is_extended_with_a_prior() -> None:
 def test_pseudo_counts_are_multiples_of_a_4096th_of_a_clip() -> None:
     ids = np.array([[0, 0], [0, 0], [0, 1], [1, 1]])
     tables = ContingencyTables.empty([(0, 1)], n_clusters=2, n_views=2)
-    found = pseudo_counts(0.3, None, tables, ids, 2)
+    found = pseudo_counts(0.3, None, tables, ids)
     assert found is not None
     # Cells 2 1 0 1, margins 3 1 and 2 2, times 0.3 * 4096 = 1228.8.
     expected = [2458, 1229, 0, 1229, 3686, 1229, 2458, 2458]
