@@ -17,7 +17,7 @@ from acav_spark.selection.fixed_point import (
     gain_table,
     gain_units,
 )
-from acav_spark.selection.kernels import bounds, draw, layout, picks
+from acav_spark.selection.kernels import bounds, draw, layout, picks, rounds
 from acav_spark.selection.kernels import scores as scoring_loops
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ _MOST_HOT = 2048
 _SHORT_BATCH = 1 << 16
 # Codes of counts: so many are the counts themselves, the rest grow with their gain.
 _N_EXACT_CODES = 64
+# Codes of counts below this are looked up, of which there are few others.
+_N_LOOKED_UP = 1 << 16
 # The largest count a code is made for is met in no selection (10**9.6 clips).
 _BEYOND = 1 << 32
 
@@ -231,6 +233,25 @@ class ExactPicker:
             )
         return Taken(positions, taken)
 
+    def forget(self, clusters: NDArray[np.integer]) -> None:
+        """Take clips out of the counts again, as if they had not been taken.
+
+        Parameters
+        ----------
+        clusters : ndarray of integers, shape (n_clips, n_views)
+            Cluster ids of clips that were taken.
+        """
+        arrays, codes = self._layout.arrays, self._codes
+        rounds.uncount(
+            *(clusters, arrays, self._counts_used),
+            *(codes.of_cell, codes.limit, self._table),
+        )
+        if len(self._own.cells):
+            rounds.uncount(
+                *(clusters, arrays, self._own),
+                *(self._no_codes.of_cell, codes.limit, self._whole),
+            )
+
     def tables(self) -> ContingencyTables:
         """Return the counts of everything taken so far, the former clips included."""
         used = self._own if len(self._own.cells) else self._counts_used
@@ -317,10 +338,10 @@ class ExactPicker:
         cells = self._counts_used.cells
         # Strips are read ahead of their end.
         of_cell = np.zeros(len(cells) + 16_384, dtype=np.uint8)
-        n_coded = len(cells) if cells.any() else 0
-        for start in range(0, n_coded, 1 << 22):
-            part = slice(start, min(start + (1 << 22), n_coded))
-            of_cell[part] = np.searchsorted(limit, cells[part], side="left")
+        looked_up = np.searchsorted(limit, np.arange(_N_LOOKED_UP)).astype(np.uint8)
+        if rounds.code_small(cells, looked_up, of_cell):
+            large = np.flatnonzero(cells >= _N_LOOKED_UP)
+            of_cell[large] = np.searchsorted(limit, cells[large])
         return bounds.Codes(
             of_cell,
             limit,
