@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from acav_spark.selection.contingency import ContingencyTables
     from acav_spark.selection.lane_batches import ChainPicks, LaneRows
+    from acav_spark.selection.trajectory import Scores
 
 # Picks of a round at most: 200 MB in the driver with ten views.
 _MOST_PICKS = 1 << 22
@@ -171,7 +173,7 @@ class LanesInProgress:
 
     def resume(
         self,
-        pieces: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]],
+        pieces: Iterable[tuple[NDArray[np.int64], Scores]],
         position: LanePosition,
         read: LaneRows,
     ) -> None:
@@ -214,12 +216,16 @@ class LanesInProgress:
             return []
         n_lanes = len(self._n_open)
         n_seen = self._n_before + self.n_done
-        allowed = min(int(self._settings.max_round_growth * n_seen), _MOST_PICKS)
+        growth = self._settings.max_round_growth
+        allowed = min(int(growth * n_seen), _MOST_PICKS)
         depth = allowed // (n_lanes * self.per_batch)
         if depth >= 1 and n_lanes > 1:
             lanes = [[lane] for lane in range(n_lanes)]
         else:
-            lanes, depth = [self._turns(n_left)], 1
+            # On to the point from which all lanes may pick at once.
+            enough = math.ceil(n_lanes * self.per_batch / growth) - n_seen
+            n_alone = n_left if n_lanes == 1 else min(n_left, max(enough, 1))
+            lanes, depth = [self._turns(n_alone)], 1
         planned = [self._stretches(chain, depth) for chain in lanes]
         stretches = [chain for chain, _ in planned if chain]
         sizes = np.array([size for chain, size in planned if chain])
@@ -273,18 +279,18 @@ class LanesInProgress:
             unseen / max(n_seen, 1),
         )
 
-    def _turns(self, n_left: int) -> list[int]:
+    def _turns(self, n_wanted: int) -> list[int]:
         """Return the lanes that a single chain goes through, and move the turn."""
         n_lanes = len(self._n_open)
         most = np.maximum(self._n_open // self.batch_size, self._n_open > 0)
         turns: list[int] = []
-        while n_left > 0 and len(turns) < _MOST_BATCHES and most.any():
+        while n_wanted > 0 and len(turns) < _MOST_BATCHES and most.any():
             lane = self._turn
             self._turn = (lane + 1) % n_lanes
             if most[lane]:
                 most[lane] -= 1
                 turns.append(lane)
-                n_left -= self.per_batch
+                n_wanted -= self.per_batch
         return turns
 
     def _stretches(
