@@ -319,12 +319,11 @@ class LanesInProgress:
 
     def _close(self, rows: NDArray[np.int64]) -> None:
         """Mark rows that are open, so that they are never in a batch again."""
-        if rounds.count_taken(self._taken, rows):
+        if rounds.mark_open(self._taken, rows):
             msg = (
                 "lanes: expected rows that are not picked. This is a bug in acav_spark."
             )
             raise RuntimeError(msg)
-        draw.mark(self._taken, rows)
         lanes = np.searchsorted(self._starts, rows, side="right") - 1
         self._n_open -= np.bincount(lanes, minlength=len(self._n_open))
 

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from acav_spark.selection.staging import PickStaging
 
 _logger = logging.getLogger(__name__)
-# Tasks of a round for each core: short ones even out, each costs some 10 ms.
-_TASKS_PER_CORE = 2
 
 
 class RoundSeconds(NamedTuple):
@@ -120,7 +118,8 @@ def select_in_lanes(
     exclude : ndarray of int64, optional
         Distinct row numbers that are never picked.
     n_tasks : int, default 0
-        Tasks of a round; 0 is two for each core. No result depends on it.
+        Tasks of a round; 0 is one for each core, as lanes are of one size and a
+        task costs some 0.1 s. No result depends on it.
     progress : callable, optional
         Called after each round with the picks so far and ``n_select``.
 
@@ -149,7 +148,7 @@ def select_in_lanes(
         position = LanePosition(**{**state, "cursors": tuple(state["cursors"])})
         lanes.resume(staging.pieces(), position, files.read)
         _logger.info("resumed round=%d done=%d", position.n_rounds, lanes.n_done)
-    n_tasks = n_tasks or _TASKS_PER_CORE * context.defaultParallelism
+    n_tasks = n_tasks or context.defaultParallelism
     seconds: list[RoundSeconds] = []
     shared = None if prior is None else context.broadcast(prior)
     rounds = _Rounds(context, files, lanes, shared, n_tasks)

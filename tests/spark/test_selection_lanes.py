@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from acav_spark.selection.lane_files import LaneFiles
     from acav_spark.selection.lanes_job import LaneOutcome
 
-N_CLIPS, N_SELECT, N_CLUSTERS = 3001, 1200, (7, 5, 6, 9)
+N_CLIPS, N_SELECT, N_CLUSTERS = 3001, 700, (7, 5, 6, 9)
 PAIRS = [(0, 1), (0, 2), (1, 3), (2, 3)]
-# All lanes pick at once from pick 80 on; rounds of several batches a lane follow.
+# All lanes pick at once from pick 96 on; rounds of several batches a lane follow.
 SETTINGS = LaneSettings(
-    n_lanes=8, batch_size=60, per_batch=4, max_round_growth=0.4, seed=5
+    n_lanes=8, batch_size=60, per_batch=6, max_round_growth=0.5, seed=5
 )
 
 
@@ -166,7 +166,7 @@ def test_lanes_hold_the_packed_rows_in_their_order(
     np.testing.assert_array_equal(files.read(0, last, 3), clusters[[last, 0, 1]])
 
 
-@pytest.mark.parametrize("n_tasks", [1, 2, 7, 64])
+@pytest.mark.parametrize("n_tasks", [2, 7, 64])
 def test_executors_pick_what_the_core_picks_in_any_number_of_tasks(
     spark: SparkSession,
     files: LaneFiles,

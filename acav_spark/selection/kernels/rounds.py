@@ -51,11 +51,13 @@ def find_open(
 
 
 @compiled
-def count_taken(taken: NDArray[np.uint64], rows: NDArray[np.int64]) -> int:
-    """Return how many of the rows are marked."""
+def mark_open(taken: NDArray[np.uint64], rows: NDArray[np.int64]) -> int:
+    """Mark rows as taken; return how many were so before, one given twice included."""
     n = 0
     for row in rows:
-        n += np.int64((taken[row >> 6] >> np.uint64(row & 63)) & np.uint64(1))
+        bit = np.uint64(1) << np.uint64(row & 63)
+        n += np.int64(taken[row >> 6] & bit != np.uint64(0))
+        taken[row >> 6] |= bit
     return n
 
 
