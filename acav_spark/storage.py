@@ -18,7 +18,7 @@ from pyarrow import fs
 from acav_spark.errors import TableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 FORMAT_FILE = "_acav_warehouse.json"
 
@@ -71,6 +71,11 @@ class Folder:
         """Return the rows of a Parquet file."""
         with self._fs.open_input_file(self._at(name)) as stream:
             return pq.read_table(stream)
+
+    def batches(self, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of a Parquet file, a piece at a time."""
+        with self._fs.open_input_file(self._at(name)) as stream:
+            yield from pq.ParquetFile(stream).iter_batches(1 << 17, columns=[*columns])
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write a Parquet file at once, as ``write_text`` does."""
