@@ -1,0 +1,302 @@
+"""The driver engine: the core's picks, under every rule, from whatever files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from packed_tables import (
+    N_CLIPS,
+    N_CLUSTERS,
+    clip_name,
+    make_packed_context,
+    planted_ids,
+    write_packed,
+)
+
+from acav_spark.errors import StageError
+from acav_spark.selection import Selection, batch_greedy, combination, greedy
+from acav_spark.selection.job import select_clips
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pyspark.sql import Row, SparkSession
+
+    from acav_spark.context import StageContext
+
+MakePacked = Callable[..., "StageContext"] if TYPE_CHECKING else object
+N_SELECT = 200
+PAIRS = combination(4)
+
+
+@pytest.fixture
+def make_packed(spark: SparkSession, tmp_path: Path) -> MakePacked:
+    """Make contexts on a warehouse of packed clips, in a folder of awkward name."""
+
+    def make(*more: str, ids: np.ndarray | None = None) -> StageContext:
+        root = tmp_path / "ware house 100%25 ü"
+        return make_packed_context(spark, root, *more, ids=ids)
+
+    return make
+
+
+def core(**options: object) -> Selection:
+    """Return what the core selects from the same clips."""
+    settings = {"batch_size": 60, "per_batch": 9, **options}
+    return batch_greedy(
+        planted_ids(), N_SELECT, n_clusters=N_CLUSTERS, pairs=PAIRS, **settings
+    )
+
+
+def picks_of(context: StageContext, name: str = "main") -> list[Row]:
+    rows = context.warehouse.read("selections").where(f"selection = '{name}'")
+    return rows.orderBy("rank").collect()
+
+
+def ids_of(picks: list[Row]) -> list[str]:
+    return [row["clip_id"] for row in picks]
+
+
+def names(rows: np.ndarray) -> list[str]:
+    return [clip_name(row) for row in rows.tolist()]
+
+
+def test_the_driver_engine_writes_the_picks_of_the_core(
+    make_packed: MakePacked,
+) -> None:
+    context = make_packed()
+    expected = core()
+
+    result = select_clips(context)
+
+    picks = picks_of(context)
+    assert ids_of(picks) == names(expected.indices)
+    assert [row["rank"] for row in picks] == list(range(1, N_SELECT + 1))
+    np.testing.assert_array_equal([r["gain"] for r in picks], expected.gains)
+    np.testing.assert_array_equal([r["objective"] for r in picks], expected.objectives)
+    assert [row["batch"] for row in picks] == expected.batches.tolist()
+    assert {row["lane"] for row in picks} == {None}
+    cells = context.warehouse.read("contingency").where("selection = 'main'").collect()
+    found = {
+        (r["view_a"], r["view_b"], r["cluster_a"], r["cluster_b"]): r["n_clips"]
+        for r in cells
+    }
+    for first, second in PAIRS:
+        table = expected.tables.table(first, second)
+        for i, j in np.argwhere(table).tolist():
+            assert found.pop((first, second, i, j)) == table[i, j]
+    assert not found
+    assert result.metrics["objective"] == pytest.approx(expected.objective, abs=1e-12)
+    assert not (context.folder.list("_selecting"))
+    assert select_clips(context).is_unchanged
+
+
+def test_files_and_partitions_do_not_change_the_picks(make_packed: MakePacked) -> None:
+    context = make_packed()
+    expected = names(core().indices)
+    for n_partitions in (2, 7):
+        write_packed(context, planted_ids(), n_partitions)
+        name = f"parts-{n_partitions}-x"
+        select_clips(make_packed(f"selection.name={name}"))
+        assert ids_of(picks_of(context, name)) == expected
+
+
+def test_rows_deleted_by_vectors_and_renamed_columns_are_read_through_spark(
+    make_packed: MakePacked, spark: SparkSession
+) -> None:
+    context = make_packed()
+    table = f"delta.`{context.warehouse.path('packed')}`"
+    spark.sql(
+        f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableDeletionVectors' = true)"
+    )
+    last = N_CLIPS - 40
+    spark.sql(f"DELETE FROM {table} WHERE row_number >= {last}")
+    expected = batch_greedy(
+        planted_ids()[:last],
+        N_SELECT,
+        n_clusters=N_CLUSTERS,
+        pairs=PAIRS,
+        batch_size=60,
+        per_batch=9,
+    )
+
+    select_clips(context)
+
+    assert ids_of(picks_of(context)) == names(expected.indices)
+
+
+@pytest.mark.parametrize("method", ["released", "greedy", "pmi", "random"])
+def test_other_methods_select_as_many_distinct_clips(
+    make_packed: MakePacked, method: str
+) -> None:
+    context = make_packed(f"selection.method={method}")
+
+    select_clips(context)
+
+    picks = ids_of(picks_of(context))
+    assert len(set(picks)) == N_SELECT
+    ids = planted_ids()
+    if method == "released":
+        assert picks == names(core(mode="released").indices)
+    if method == "greedy":
+        found = greedy(ids, N_SELECT, n_clusters=N_CLUSTERS, pairs=PAIRS)
+        assert picks == names(found.indices)
+    if method == "pmi":
+        planted = {clip_name(r) for r in np.flatnonzero((ids == ids[:, :1]).all(1))}
+        assert set(picks[: len(planted)]) <= planted | set(picks)
+        assert len(planted & set(picks)) > 0.9 * min(len(planted), N_SELECT)
+
+
+def test_a_prior_and_weights_reach_the_core(make_packed: MakePacked) -> None:
+    context = make_packed(
+        "selection.prior=0.5",
+        "selection.weights=linear(0.5)",
+        "selection.pairing=[[0, 2], [1, 3], [0, 3]]",
+    )
+    pairs = [(0, 2), (1, 3), (0, 3)]
+    slopes = {(0, 2): 0.75, (1, 3): 1.25, (0, 3): (0.75 * 1.25) ** 0.5}
+    expected = batch_greedy(
+        planted_ids(),
+        N_SELECT,
+        n_clusters=N_CLUSTERS,
+        pairs=pairs,
+        batch_size=60,
+        per_batch=9,
+        prior=0.5,
+        weights=[slopes[pair] for pair in pairs],
+    )
+
+    select_clips(context)
+
+    assert ids_of(picks_of(context)) == names(expected.indices)
+
+
+def test_every_restriction_is_kept_exactly(make_packed: MakePacked) -> None:
+    into = [clip_name(row) for row in (3, 77)]
+    out = [clip_name(row) for row in range(100, 200)]
+    context = make_packed(
+        "selection.size=90",
+        "selection.where=\"duration_s > 6 AND language = 'en'\"",
+        "selection.max_per_group={video_id: 1, channel_id: 5}",
+        "selection.quotas={category: {Music: 30%, Sports: 28}}",
+        f"selection.must_include={into}",
+        f"selection.must_exclude={out}",
+    )
+
+    select_clips(context)
+
+    picks = picks_of(context)
+    assert len(picks) == 90
+    assert set(ids_of(picks)[:2]) == set(into)
+    assert [row["batch"] for row in picks[:2]] == [-1, -1]
+    assert not set(ids_of(picks)) & set(out)
+    rows = {clip_name(row): row for row in range(N_CLIPS)}
+    chosen = [rows[clip] for clip in ids_of(picks)]
+    n_videos = N_CLIPS // 3
+    videos = [row % n_videos for row in chosen]
+    assert all(row % 10 > 1 for row in chosen)
+    assert all(video % 2 for video in videos)
+    assert max(Counter(videos).values()) == 1
+    channels = Counter(video % 17 for video in videos if video % 20)
+    assert max(channels.values()) <= 5
+    kinds = Counter(video % 3 for video in videos)
+    assert kinds[0] <= 27
+    assert kinds[1] <= 28
+    # What is left to People shows that the quotas did bind.
+    assert kinds[2] >= 35
+
+
+def test_limits_hold_over_an_extended_selection(make_packed: MakePacked) -> None:
+    limits = ("selection.max_per_group={video_id: 1}", "selection.where=\"true\"")
+    short = make_packed("selection.size=50", *limits)
+    select_clips(short)
+    first = ids_of(picks_of(short))
+    longer = make_packed("selection.size=150", *limits)
+
+    select_clips(longer)
+
+    picks = picks_of(longer)
+    assert ids_of(picks)[:50] == first
+    assert [row["rank"] for row in picks] == list(range(1, 151))
+    rows = {clip_name(row): row for row in range(N_CLIPS)}
+    videos = Counter(rows[clip] % (N_CLIPS // 3) for clip in ids_of(picks))
+    assert max(videos.values()) == 1
+    total = longer.warehouse.read("contingency").where("view_a = 0 AND view_b = 1")
+    assert sum(row["n_clips"] for row in total.collect()) == 150
+    smaller = make_packed("selection.size=20", *limits)
+    assert "first 20 by rank" in select_clips(smaller).message
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["where=\"colour = 'red'\""], "expected an SQL condition over"),
+        (["where=duration_s"], "selection.where: expected"),
+        (["where=\"duration_s > 1000\""], "clips that may be selected, got none"),
+        (["max_per_group={uploader: 1}"], "limits by columns of clips or videos"),
+        (["max_per_group={licence: 1}"], "expected clips with a licence, got none"),
+        (["max_per_group={channel_id: 1}"], "the limit by channel_id"),
+        (["quotas={category: {Musik: 5}}"], r"got \['Musik'\]. There are \['Music'"),
+        (["must_include=[nobody]"], "expected clips that have clusters, got 1 others"),
+        (["must_include=/no/such/file.parquet"], "a file or a query that begins"),
+        (
+            ["must_include=[clip-000000]", "must_exclude=[clip-000000]"],
+            r"expected no clip in both, got 1 \(clip-000000\)",
+        ),
+        (
+            ["must_include=[clip-000000]", "where=\"language = 'en'\""],
+            "satisfy selection.where, got 1 that do not",
+        ),
+        (["pairing=[[0, 9]]"], "expected views from 0 to 3"),
+        (["weights=[1.0, 2.0, 3.0]"], "one number for each of 2 layers"),
+        (["size=601"], "at most 600, the number of clips there are"),
+    ],
+)
+def test_wrong_rules_end_before_anything_is_written(
+    make_packed: MakePacked, options: list[str], words: str
+) -> None:
+    context = make_packed(*(f"selection.{option}" for option in options))
+    with pytest.raises(StageError, match=words):
+        select_clips(context)
+    assert context.warehouse.read("selections").count() == 0
+    assert context.warehouse.read("contingency").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        (
+            "UPDATE {} SET clusters = array(0, -3, 0, 0) WHERE row_number IN (5, 9)",
+            rf"view 1, got 2 of 600 outside .*row 5 is {clip_name(5)}",
+        ),
+        (
+            "UPDATE {} SET clusters = array(0, 0, 6, 0) WHERE row_number = 8",
+            "from 0 to 5 in view 2, got 1 of 600",
+        ),
+        (
+            "UPDATE {} SET clusters = array(0, 0) WHERE row_number = 8",
+            r"expected 4 cluster ids in every row, .*\[8\]",
+        ),
+        (
+            "UPDATE {} SET clip_id = 'twice' WHERE row_number IN (8, 300)",
+            r"each clip once, got 1 clips more than once \(\['twice'\]\)",
+        ),
+        ("DELETE FROM {} WHERE row_number = 8", "expected row numbers from 0 to 598"),
+        (
+            "UPDATE {} SET row_number = 7 WHERE row_number = 8",
+            "expected each row number from 0 to 599 once",
+        ),
+    ],
+)
+def test_packed_rows_that_cannot_be_are_refused(
+    make_packed: MakePacked, spark: SparkSession, statement: str, words: str
+) -> None:
+    context = make_packed()
+    spark.sql(statement.format(f"delta.`{context.warehouse.path('packed')}`"))
+    with pytest.raises(StageError, match=words):
+        select_clips(context)
+    assert context.warehouse.read("selections").count() == 0
