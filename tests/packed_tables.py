@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ SIZES = [
     "selection.per_batch=9",
     *(f"spark.{name}={value}" for name, value in SPARK.items()),
 ]
+MakePacked = Callable[..., StageContext]
 _MARKS = {"stage_hash": "h", "run_id": "r"}
 
 
@@ -39,13 +41,11 @@ def clip_name(row: int) -> str:
     return f"clip-{(row * 7919) % 100_003:06d}"
 
 
-def make_packed_context(
-    spark: SparkSession, root: Path, *more: str, ids: NDArray[np.int64] | None = None
-) -> StageContext:
+def make_packed_context(spark: SparkSession, root: Path, *more: str) -> StageContext:
     """Return a context whose warehouse has packed clips of synthetic videos."""
     context = StageContext(spark, settings_for(root, "nowhere", *SIZES, *more))
     if not context.warehouse.exists("codebooks"):
-        write_tables(context, planted_ids() if ids is None else ids)
+        write_tables(context, planted_ids())
     return context
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from delta.tables import DeltaTable
 from packed_tables import (
     N_CLIPS,
     N_CLUSTERS,
+    MakePacked,
     clip_name,
     make_packed_context,
     planted_ids,
@@ -21,14 +23,14 @@ from acav_spark.selection import Selection, batch_greedy, combination, greedy
 from acav_spark.selection.job import select_clips
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from pyspark.sql import Row, SparkSession
 
     from acav_spark.context import StageContext
+    from acav_spark.selection.in_progress import Mode
 
-MakePacked = Callable[..., "StageContext"] if TYPE_CHECKING else object
 N_SELECT = 200
 PAIRS = combination(4)
 
@@ -37,18 +39,22 @@ PAIRS = combination(4)
 def make_packed(spark: SparkSession, tmp_path: Path) -> MakePacked:
     """Make contexts on a warehouse of packed clips, in a folder of awkward name."""
 
-    def make(*more: str, ids: np.ndarray | None = None) -> StageContext:
-        root = tmp_path / "ware house 100%25 ü"
-        return make_packed_context(spark, root, *more, ids=ids)
+    def make(*more: str) -> StageContext:
+        return make_packed_context(spark, tmp_path / "ware house 100%25 ü", *more)
 
     return make
 
 
-def core(**options: object) -> Selection:
+def core(mode: Mode = "paper") -> Selection:
     """Return what the core selects from the same clips."""
-    settings = {"batch_size": 60, "per_batch": 9, **options}
     return batch_greedy(
-        planted_ids(), N_SELECT, n_clusters=N_CLUSTERS, pairs=PAIRS, **settings
+        planted_ids(),
+        N_SELECT,
+        n_clusters=N_CLUSTERS,
+        pairs=PAIRS,
+        batch_size=60,
+        per_batch=9,
+        mode=mode,
     )
 
 
@@ -61,7 +67,7 @@ def ids_of(picks: list[Row]) -> list[str]:
     return [row["clip_id"] for row in picks]
 
 
-def names(rows: np.ndarray) -> list[str]:
+def names(rows: NDArray[np.int64]) -> list[str]:
     return [clip_name(row) for row in rows.tolist()]
 
 
@@ -114,7 +120,9 @@ def test_rows_deleted_by_vectors_and_renamed_columns_are_read_through_spark(
         f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableDeletionVectors' = true)"
     )
     last = N_CLIPS - 40
-    spark.sql(f"DELETE FROM {table} WHERE row_number >= {last}")
+    DeltaTable.forPath(spark, context.warehouse.path("packed")).delete(
+        f"row_number >= {last}"
+    )
     expected = batch_greedy(
         planted_ids()[:last],
         N_SELECT,
@@ -146,9 +154,8 @@ def test_other_methods_select_as_many_distinct_clips(
         found = greedy(ids, N_SELECT, n_clusters=N_CLUSTERS, pairs=PAIRS)
         assert picks == names(found.indices)
     if method == "pmi":
-        planted = {clip_name(r) for r in np.flatnonzero((ids == ids[:, :1]).all(1))}
-        assert set(picks[: len(planted)]) <= planted | set(picks)
-        assert len(planted & set(picks)) > 0.9 * min(len(planted), N_SELECT)
+        planted = {clip_name(r) for r in np.flatnonzero((ids == ids[:, :1]).all(1)).tolist()}
+        assert set(picks[:100]) <= planted
 
 
 def test_a_prior_and_weights_reach_the_core(make_packed: MakePacked) -> None:
@@ -211,7 +218,7 @@ def test_every_restriction_is_kept_exactly(make_packed: MakePacked) -> None:
 
 
 def test_limits_hold_over_an_extended_selection(make_packed: MakePacked) -> None:
-    limits = ("selection.max_per_group={video_id: 1}", "selection.where=\"true\"")
+    limits = ("selection.max_per_group={video_id: 1}", 'selection.where="true"')
     short = make_packed("selection.size=50", *limits)
     select_clips(short)
     first = ids_of(picks_of(short))
@@ -236,7 +243,7 @@ def test_limits_hold_over_an_extended_selection(make_packed: MakePacked) -> None
     [
         (["where=\"colour = 'red'\""], "expected an SQL condition over"),
         (["where=duration_s"], "selection.where: expected"),
-        (["where=\"duration_s > 1000\""], "clips that may be selected, got none"),
+        (['where="duration_s > 1000"'], "clips that may be selected, got none"),
         (["max_per_group={uploader: 1}"], "limits by columns of clips or videos"),
         (["max_per_group={licence: 1}"], "expected clips with a licence, got none"),
         (["max_per_group={channel_id: 1}"], "the limit by channel_id"),
