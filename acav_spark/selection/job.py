@@ -5,7 +5,6 @@ Paper, section 3.3.2 and Algorithm 1: batch greedy maximisation of mutual inform
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import TYPE_CHECKING
 
@@ -15,36 +14,21 @@ from pyspark.sql import functions as F
 from acav_spark.config import section_hash
 from acav_spark.config.selecting import BROADCAST_ONLY, SHAPELESS
 from acav_spark.errors import StageError
-from acav_spark.progress import Rate
 from acav_spark.runs import StageResult
-from acav_spark.selection.candidates import packed_files
-from acav_spark.selection.driver import select_on_driver
-from acav_spark.selection.gathering import Former, former_rows, gather_candidates
+from acav_spark.selection.engines import choose_and_write, picks_folder
 from acav_spark.selection.pairings import pairs_for
 from acav_spark.selection.problem import Problem
-from acav_spark.selection.restrictions import read_restrictions
 from acav_spark.selection.sizes import resolve_size
-from acav_spark.selection.staging import PickStaging
 from acav_spark.selection.weights import view_weights
-from acav_spark.selection.writing import (
-    selection_marks,
-    write_contingency,
-    write_selection,
-)
 from acav_spark.settings import settle
-from acav_spark.storage import Folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pyspark.sql import DataFrame, Row
 
     from acav_spark.config.models import Config
-    from acav_spark.context import OpenRun, StageContext
+    from acav_spark.context import StageContext
 
 STAGE = "select_clips"
-_logger = logging.getLogger(__name__)
-_FOLDER = "_selecting"
 
 
 def select_clips(context: StageContext) -> StageResult:
@@ -89,7 +73,7 @@ def select_clips(context: StageContext) -> StageResult:
     )
     is_anew = n_before > 0 and has_grown and config.selection.when_inputs_grow == "anew"
     if not is_anew and n_before and n_before >= min(n_select, n_clips):
-        Folder(f"{context.folder.uri}/{_FOLDER}/{name}").delete(".")
+        picks_folder(context, name).delete(".")
         message = ""
         if n_before > n_select:
             message = (
@@ -99,12 +83,12 @@ def select_clips(context: StageContext) -> StageResult:
         return StageResult(STAGE, is_unchanged=True, message=message)
     if is_anew:
         name, n_before = _next_name(name), 0
-    problem = _problem(context, config, n_clips, n_before, n_select)
+    problem = problem_of(context, config, n_clips, n_before, n_select)
     the_hash = stage_hash(context, config)
     inputs = ("packed", "codebooks", "clips", "videos")
     with context.run(STAGE, the_hash, scope=name, inputs=inputs, config=config) as run:
         try:
-            objective = _select(context, config, problem, packed, name, run)
+            objective = choose_and_write(context, config, problem, packed, name, run)
         except ValueError as error:
             msg = f"selection.{error}"
             raise StageError(msg) from error
@@ -206,7 +190,7 @@ def _n_select(config: Config, n_clips: int) -> int:
         raise StageError(msg) from error
 
 
-def _problem(
+def problem_of(
     context: StageContext, config: Config, n_clips: int, n_before: int, n_select: int
 ) -> Problem:
     """Return what is selected and how, checked as far as it can be without the clips.
@@ -247,70 +231,3 @@ def _problem(
         msg = f"selection.{option}: {error}"
         raise StageError(msg) from error
     return problem
-
-
-def _select(
-    context: StageContext,
-    config: Config,
-    problem: Problem,
-    packed: DataFrame,
-    name: str,
-    run: OpenRun,
-) -> float:
-    """Select, write, and return the objective at the end."""
-    chosen = config.selection
-    folder = f"{context.folder.uri}/{_FOLDER}/{name}"
-    scratch = Folder(f"{folder}/scratch")
-    files = packed_files(packed)
-    former = Former.none()
-    if problem.n_before:
-        former = former_rows(_selected(context, name), packed, problem, scratch)
-    rules = read_restrictions(
-        context, chosen, packed, problem.n_clips, problem.n_select, scratch
-    )
-    candidates = gather_candidates(packed, files, problem, former, rules, scratch)
-    staging = PickStaging(
-        Folder(f"{folder}/picks"),
-        problem.fingerprint(
-            selection=name,
-            stage_hash=run.run.stage_hash,
-            packed=[run.run.inputs["packed"]],
-            rules=rules.digest(),
-        ),
-        n_before=problem.n_before,
-    )
-    context.reporter.start(STAGE, problem.n_new, "clips")
-    try:
-        tables = select_on_driver(
-            problem,
-            candidates,
-            staging,
-            n_threads=chosen.n_threads,
-            progress=_progress(context, problem),
-        )
-    finally:
-        context.reporter.finish()
-    del candidates
-    marks = selection_marks(name, stage_hash=run.run.stage_hash, run_id=run.run_id)
-    write_contingency(context, name, tables, scratch, marks=marks)
-    kind = {"method": chosen.method, "clustering": config.clustering.name}
-    marks |= {column: F.lit(value) for column, value in kind.items()}
-    write_selection(
-        context, name, packed, staging, n_before=problem.n_before, marks=marks
-    )
-    Folder(folder).delete(".")
-    return tables.objective()
-
-
-def _progress(context: StageContext, problem: Problem) -> Callable[[int], None]:
-    rate = Rate(problem.n_new)
-
-    def told(done: int) -> None:
-        context.reporter.at(done)
-        per_second, left = rate.at(done)
-        _logger.info(
-            "selected stage=%s done=%d/%d rate=%.0f/s left=%.0fs",
-            *(STAGE, done, problem.n_new, per_second, left),
-        )
-
-    return told

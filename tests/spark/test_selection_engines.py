@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -35,12 +36,22 @@ N_SELECT = 200
 PAIRS = combination(4)
 
 
+@pytest.fixture(scope="module")
+def packed_root(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse of packed clips, in a folder of awkward name; only to be copied."""
+    root = tmp_path_factory.mktemp("packed") / "ware house 100%25 ü"
+    make_packed_context(spark, root)
+    return root
+
+
 @pytest.fixture
-def make_packed(spark: SparkSession, tmp_path: Path) -> MakePacked:
-    """Make contexts on a warehouse of packed clips, in a folder of awkward name."""
+def make_packed(spark: SparkSession, tmp_path: Path, packed_root: Path) -> MakePacked:
+    """Make contexts on a copy of that warehouse."""
+    root = tmp_path / packed_root.name
+    shutil.copytree(packed_root, root)
 
     def make(*more: str) -> StageContext:
-        return make_packed_context(spark, tmp_path / "ware house 100%25 ü", *more)
+        return make_packed_context(spark, root, *more)
 
     return make
 
@@ -154,7 +165,9 @@ def test_other_methods_select_as_many_distinct_clips(
         found = greedy(ids, N_SELECT, n_clusters=N_CLUSTERS, pairs=PAIRS)
         assert picks == names(found.indices)
     if method == "pmi":
-        planted = {clip_name(r) for r in np.flatnonzero((ids == ids[:, :1]).all(1)).tolist()}
+        planted = {
+            clip_name(r) for r in np.flatnonzero((ids == ids[:, :1]).all(1)).tolist()
+        }
         assert set(picks[:100]) <= planted
 
 
