@@ -157,18 +157,22 @@ def write_population(
     clusters are others than at the last time.
     """
     name = population_name(clustering)
-    runs = packed.select("run_id").distinct().orderBy("run_id").limit(5).collect()
+    # All packed rows are of one run; what is in them does not hang on its id.
+    packing = packed.select("run_id", "stage_hash").first()
+    if packing is None:
+        return False
     the_hash = section_hash(
         "population",
-        [row["run_id"] for row in runs],
+        packing["stage_hash"],
         [problem.n_clips, list(problem.n_clusters), [list(p) for p in problem.pairs]],
     )
-    contingency = context.warehouse.read("contingency")
-    found = contingency.where(F.col("selection") == name).select("stage_hash").first()
-    if found is not None and found["stage_hash"] == the_hash:
+    contingency = context.warehouse.read("contingency").where(
+        F.col("selection") == name
+    )
+    found = contingency.select("stage_hash", "run_id").first()
+    if found is not None and tuple(found) == (the_hash, packing["run_id"]):
         return False
-    last = runs[-1]["run_id"]
-    marks = selection_marks(name, stage_hash=the_hash, run_id=last)
+    marks = selection_marks(name, stage_hash=the_hash, run_id=packing["run_id"])
     rows = contingency_rows(packed, problem).withColumns(marks)
     context.warehouse.replace("contingency", rows, f"selection = '{name}'")
     _logger.info("counted population clustering=%s", clustering)

@@ -63,13 +63,15 @@ class PickStaging:
         *,
         n_before: int = 0,
         picks_per_file: int = _PICKS_PER_FILE,
-        seconds_per_file: float = _SECONDS_PER_FILE,
+        seconds_per_file: float | None = None,
     ) -> None:
         self._folder = folder
         self._problem = json.loads(json.dumps(problem, sort_keys=True))
         self._n_before = n_before
         self._picks_per_file = picks_per_file
-        self._seconds_per_file = seconds_per_file
+        self._seconds_per_file = (
+            _SECONDS_PER_FILE if seconds_per_file is None else seconds_per_file
+        )
         self._added: list[pa.Table] = []
         self._n_added = 0
         self._flushed_at = time.monotonic()

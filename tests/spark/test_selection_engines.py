@@ -18,10 +18,20 @@ from packed_tables import (
     planted_ids,
     write_packed,
 )
+from pyspark.sql import functions as F
 
 from acav_spark.errors import StageError
-from acav_spark.selection import Selection, batch_greedy, combination, greedy
-from acav_spark.selection.job import select_clips
+from acav_spark.selection import (
+    ContingencyTables,
+    Selection,
+    batch_greedy,
+    combination,
+    gain_by_pair,
+    greedy,
+)
+from acav_spark.selection.explaining import explain_gains
+from acav_spark.selection.job import problem_of, select_clips
+from acav_spark.selection.population import clusters_of, count_clips
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,6 +120,94 @@ def test_the_driver_engine_writes_the_picks_of_the_core(
     assert result.metrics["objective"] == pytest.approx(expected.objective, abs=1e-12)
     assert not (context.folder.list("_selecting"))
     assert select_clips(context).is_unchanged
+
+
+def test_stored_selections_and_the_population_are_counted_where_they_are(
+    make_packed: MakePacked,
+) -> None:
+    context = make_packed()
+    select_clips(context)
+    expected = core()
+    packed = context.warehouse.read("packed").where("clustering = 'main'")
+    problem = problem_of(context, context.config, 0, 0, 0)
+
+    counted = count_clips(clusters_of(context, "main", packed), problem)
+
+    np.testing.assert_array_equal(counted.counters, expected.tables.counters)
+    first = count_clips(clusters_of(context, "main", packed, 20), problem)
+    shorter = expected.first(20, planted_ids())
+    np.testing.assert_array_equal(first.counters, shorter.tables.counters)
+    population = ContingencyTables.from_assignments(
+        planted_ids(), PAIRS, n_clusters=N_CLUSTERS
+    )
+    cells = context.warehouse.read("contingency").where("selection = 'population:main'")
+    found = {
+        (r["view_a"], r["view_b"], r["cluster_a"], r["cluster_b"]): r["n_clips"]
+        for r in cells.collect()
+    }
+    for first_view, second_view in PAIRS:
+        table = population.table(first_view, second_view)
+        for i, j in np.argwhere(table).tolist():
+            assert found.pop((first_view, second_view, i, j)) == table[i, j]
+    assert not found
+
+
+def test_explained_gains_are_those_at_the_moment_of_choice_or_after_the_end(
+    make_packed: MakePacked,
+) -> None:
+    context = make_packed()
+    select_clips(context)
+    picks = picks_of(context)
+    expected = core()
+
+    (chosen,) = explain_gains(context, picks[41]["clip_id"])
+
+    assert (chosen.rank, chosen.n_counted) == (42, 41)
+    assert chosen.total == pytest.approx(picks[41]["gain"], abs=1e-12)
+    before = expected.first(41, planted_ids()).tables
+    row = int(expected.indices[41])
+    np.testing.assert_allclose(
+        [gain for _, _, gain in chosen.by_pair],
+        gain_by_pair(before, planted_ids()[row]),
+        atol=1e-12,
+    )
+    assert chosen.by_pair[0][:2] == ("extractor_0 layer 1", "extractor_0 layer 2")
+    left = min(set(range(N_CLIPS)) - set(expected.indices.tolist()))
+    (rejected,) = explain_gains(context, clip_name(left))
+    assert (rejected.rank, rejected.n_counted) == (None, N_SELECT)
+    np.testing.assert_allclose(
+        [gain for _, _, gain in rejected.by_pair],
+        gain_by_pair(expected.tables, planted_ids()[left]),
+        atol=1e-12,
+    )
+
+
+def test_broken_off_in_a_batch_it_goes_on_from_the_staged_picks(
+    make_packed: MakePacked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acav_spark.selection.staging._SECONDS_PER_FILE", 0.0)
+    context = make_packed()
+    expected = names(core().indices)
+
+    def broken(_: object, done: float) -> None:
+        if done > 100:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(context.reporter), "at", broken)
+        with pytest.raises(KeyboardInterrupt):
+            select_clips(context)
+    assert context.folder.list("_selecting/main/picks")
+    assert context.warehouse.read("selections").count() == 0
+
+    made: list[int] = []
+    monkeypatch.setattr(
+        type(context.reporter), "at", lambda _, done: made.append(int(done))
+    )
+    select_clips(context)
+
+    assert made[0] > 80, "it began anew"
+    assert ids_of(picks_of(context)) == expected
 
 
 def test_files_and_partitions_do_not_change_the_picks(make_packed: MakePacked) -> None:
@@ -245,8 +343,15 @@ def test_limits_hold_over_an_extended_selection(make_packed: MakePacked) -> None
     rows = {clip_name(row): row for row in range(N_CLIPS)}
     videos = Counter(rows[clip] % (N_CLIPS // 3) for clip in ids_of(picks))
     assert max(videos.values()) == 1
-    total = longer.warehouse.read("contingency").where("view_a = 0 AND view_b = 1")
-    assert sum(row["n_clips"] for row in total.collect()) == 150
+    totals = {
+        row["selection"]: row["n"]
+        for row in longer.warehouse.read("contingency")
+        .where("view_a = 0 AND view_b = 1")
+        .groupBy("selection")
+        .agg(F.sum("n_clips").alias("n"))
+        .collect()
+    }
+    assert totals == {"main": 150, "population:main": N_CLIPS}
     smaller = make_packed("selection.size=20", *limits)
     assert "first 20 by rank" in select_clips(smaller).message
 
