@@ -15,7 +15,7 @@ from acav_spark.selection.lane_batches import PIECE, Chain, Stretch, lane_starts
 from acav_spark.selection.trajectory import Trajectory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -76,7 +76,7 @@ class RoundPicks(NamedTuple):
     Parameters
     ----------
     number : int
-        Number of the round, from 0.
+        Number of the round, from 0; -1 for clips that had to be in.
     rows : ndarray of int64, shape (n_picks,)
         Row numbers.
     lanes : ndarray of int32, shape (n_picks,)
@@ -194,17 +194,30 @@ class LanesInProgress:
             self._trajectory.follow(scores)
             found.append(rows)
         rows = np.sort(np.concatenate(found))
+        for clusters in self.clusters_of(rows, read):
+            self.tables.count(clusters)
+        self.n_done = len(rows)
+        self._n_rounds, self._turn = position.n_rounds, position.turn
+        self._cursors = np.array(position.cursors, dtype=np.int64)
+
+    def clusters_of(
+        self, rows: NDArray[np.int64], read: LaneRows
+    ) -> Iterator[NDArray[np.integer]]:
+        """Yield the cluster ids of rising rows, some at a time."""
         for lane, first in enumerate(self._starts[:-1].tolist()):
             end = int(self._starts[lane + 1])
             for start in range(first, end, PIECE):
                 stop = min(start + PIECE, end)
-                picked = rows[slice(*np.searchsorted(rows, [start, stop]))]
-                if len(picked):
-                    ids = read(lane, start - first, stop - start)
-                    self.tables.count(ids[picked - start])
-        self.n_done = len(rows)
-        self._n_rounds, self._turn = position.n_rounds, position.turn
-        self._cursors = np.array(position.cursors, dtype=np.int64)
+                part = rows[slice(*np.searchsorted(rows, [start, stop]))]
+                if len(part):
+                    lowest, n = int(part[0]), int(part[-1] - part[0]) + 1
+                    yield read(lane, lowest - first, n)[part - lowest]
+
+    def include(self, rows: NDArray[np.int64], read: LaneRows) -> RoundPicks:
+        """Pick rising rows that must be selected, before the first round."""
+        clusters = np.concatenate(list(self.clusters_of(rows, read)))
+        lanes = np.searchsorted(self._starts, rows, side="right") - 1
+        return self._picked(-1, rows, lanes.astype(np.int32), clusters, 0)
 
     def next_round(self) -> list[Chain]:
         """Return the chains of the next round; none when all is picked.
@@ -267,17 +280,25 @@ class LanesInProgress:
         places = np.concatenate([picks.places for picks in results])[order]
         clusters = np.concatenate([picks.clusters for picks in results])[order]
         rows = self._starts[lanes] + places % np.diff(self._starts)[lanes]
-        n_seen = self._n_before + self.n_done
         unseen = n_kept - min(sizes) if len(sizes) > 1 else 0
+        self._n_rounds += 1
+        return self._picked(self._n_rounds - 1, rows, lanes, clusters, unseen)
+
+    def _picked(
+        self,
+        number: int,
+        rows: NDArray[np.int64],
+        lanes: NDArray[np.int32],
+        clusters: NDArray[np.integer],
+        n_unseen: int,
+    ) -> RoundPicks:
+        """Count picks in their order."""
+        staleness = n_unseen / max(self._n_before + self.n_done, 1)
         self._close(rows)
         scores = self._replayed(clusters)
         gains, objectives = self._trajectory.follow(scores)
-        self.n_done += n_kept
-        self._n_rounds += 1
-        return RoundPicks(
-            *(self._n_rounds - 1, rows, lanes, scores, gains, objectives),
-            unseen / max(n_seen, 1),
-        )
+        self.n_done += len(rows)
+        return RoundPicks(number, rows, lanes, scores, gains, objectives, staleness)
 
     def _turns(self, n_wanted: int) -> list[int]:
         """Return the lanes that a single chain goes through, and move the turn."""

@@ -9,56 +9,33 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from acav_spark.selection.contingency import ContingencyTables
-from acav_spark.selection.lane_batches import take_chain
+from acav_spark.errors import StageError
 from acav_spark.selection.lane_rounds import LanePosition, LanesInProgress
 from acav_spark.selection.lanes import require_exact
-from acav_spark.selection.lanes_write_job import classic_context
-from acav_spark.selection.picker import ExactPicker
+from acav_spark.selection.lanes_round_job import Rounds
+from acav_spark.selection.lanes_write_job import classic_context, count_lanes
+from acav_spark.selection.prior import pseudo_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
-    from pyspark import Broadcast, SparkContext
     from pyspark.sql import SparkSession
 
-    from acav_spark.selection.lane_batches import Chain, ChainPicks
+    from acav_spark.selection.contingency import ContingencyTables
     from acav_spark.selection.lane_files import LaneFiles
     from acav_spark.selection.lane_rounds import LaneSettings, RoundPicks
+    from acav_spark.selection.lanes_round_job import RoundSeconds
+    from acav_spark.selection.problem import Problem
+    from acav_spark.selection.restrictions import Restrictions
     from acav_spark.selection.staging import PickStaging
 
 _logger = logging.getLogger(__name__)
-
-
-class RoundSeconds(NamedTuple):
-    """Where the time of a round went.
-
-    Parameters
-    ----------
-    planning, broadcasting, tasks, merging, committing : float
-        Seconds of the driver, one after another.
-    picking : float
-        Seconds that executors spent in picking, all of them together.
-    """
-
-    planning: float
-    broadcasting: float
-    tasks: float
-    merging: float
-    committing: float
-    picking: float
-
-    @property
-    def total(self) -> float:
-        """Seconds of the round."""
-        return sum(self) - self.picking
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +60,98 @@ class LaneOutcome:
     seconds: list[RoundSeconds]
 
 
+def select_on_executors(
+    spark: SparkSession,
+    problem: Problem,
+    files: LaneFiles,
+    staging: PickStaging,
+    *,
+    settings: LaneSettings,
+    rules: Restrictions,
+    is_former: NDArray[np.bool_] | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> LaneOutcome:
+    """Stage all picks of a selection that are not staged yet; see ``select_in_lanes``.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Classic, not of Spark Connect.
+    problem : Problem
+        What is selected.
+    files : LaneFiles
+        All clips, from ``write_lanes``.
+    staging : PickStaging
+        Takes the picks; holds those made before a break. Its problem must name
+        ``settings``.
+    settings : LaneSettings
+        How lanes are cut and rounds sized.
+    rules : Restrictions
+        Clips in and out; limits are not kept by this engine.
+    is_former : ndarray of bool, shape (n_clips,), optional
+        Which clips belong to the selection that is extended.
+    progress : callable
+        Called after each round with the new clips so far.
+
+    Raises
+    ------
+    StageError
+        If there are limits, or the session is one of Spark Connect.
+    ValueError
+        If too few clips may be selected, or weights are too steep.
+    """
+    refuse_limits(rules)
+    kept, include, before = rules.allowed, rules.include, problem.empty_tables()
+    if is_former is not None:
+        kept = ~is_former if kept is None else kept & ~is_former
+        include = include[~is_former[include]]
+        before = count_lanes(spark, files, before, counted=is_former)
+    n_possible = problem.n_clips if kept is None else int(kept.sum())
+    if n_possible < problem.n_new:
+        msg = (
+            f"expected at most {problem.n_before + n_possible} clips, which where and "
+            f"must_exclude allow, got {problem.n_select}. Ask for fewer, or loosen "
+            "the rules."
+        )
+        raise ValueError(msg)
+    prior = None
+    if problem.prior != 0:
+        population = count_lanes(spark, files, before, counted=kept)
+        population.counters[:] += before.counters
+        no_rows = np.empty((0, files.n_views), dtype=files.dtype)
+        prior = pseudo_counts(problem.prior, population, before, no_rows, problem.n_new)
+    return select_in_lanes(
+        spark,
+        files,
+        staging,
+        before=before,
+        n_select=problem.n_new,
+        settings=settings,
+        prior=prior,
+        exclude=None if kept is None else np.flatnonzero(~kept),
+        include=include,
+        progress=lambda done, _: progress(done),
+    )
+
+
+def refuse_limits(rules: Restrictions) -> None:
+    """Refuse limits, which executors cannot keep without seeing each other's picks.
+
+    Raises
+    ------
+    StageError
+        If there is one.
+    """
+    if rules.limits:
+        names = ", ".join(limit.name for limit in rules.limits)
+        msg = (
+            "selection.engine: expected no max_per_group and no quotas with "
+            f"'broadcast', got limits by {names}. Set selection.engine to 'driver', "
+            "or leave the limits out."
+        )
+        raise StageError(msg)
+
+
 def select_in_lanes(
     spark: SparkSession,
     files: LaneFiles,
@@ -93,6 +162,7 @@ def select_in_lanes(
     settings: LaneSettings,
     prior: NDArray[np.int64] | None = None,
     exclude: NDArray[np.int64] | None = None,
+    include: NDArray[np.int64] | None = None,
     n_tasks: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> LaneOutcome:
@@ -117,6 +187,8 @@ def select_in_lanes(
         Pseudo-counts in units of ``2**-12`` clips.
     exclude : ndarray of int64, optional
         Distinct row numbers that are never picked.
+    include : ndarray of int64, optional
+        Rising row numbers that must be selected: they come first, as batch -1.
     n_tasks : int, default 0
         Tasks of a round; 0 is one for each core, as lanes are of one size and a
         task costs some 0.1 s. No result depends on it.
@@ -148,17 +220,17 @@ def select_in_lanes(
         position = LanePosition(**{**state, "cursors": tuple(state["cursors"])})
         lanes.resume(staging.pieces(), position, files.read)
         _logger.info("resumed round=%d done=%d", position.n_rounds, lanes.n_done)
+    elif include is not None and len(include):
+        # Flushed with the first round.
+        _stage(staging, lanes.include(include, files.read))
     n_tasks = n_tasks or context.defaultParallelism
     seconds: list[RoundSeconds] = []
     shared = None if prior is None else context.broadcast(prior)
-    rounds = _Rounds(context, files, lanes, shared, n_tasks)
+    rounds = Rounds(context, files, lanes, shared, n_tasks)
     try:
         while (picks := rounds.next()) is not None:
             started = time.perf_counter()
-            staging.add(
-                *(picks.rows, picks.scores, picks.gains, picks.objectives),
-                *(picks.number, picks.lanes),
-            )
+            _stage(staging, picks)
             staleness = max(staleness, picks.staleness)
             staging.flush(engine={**lanes.position._asdict(), "staleness": staleness})
             committing = time.perf_counter() - started
@@ -169,7 +241,17 @@ def select_in_lanes(
     finally:
         if shared is not None:
             shared.destroy()
+    if len(staging) > staging.n_picks:
+        # Only clips that had to be in: there was no round.
+        staging.flush(engine={**lanes.position._asdict(), "staleness": staleness})
     return LaneOutcome(lanes.tables, lanes.position.n_rounds, staleness, seconds)
+
+
+def _stage(staging: PickStaging, picks: RoundPicks) -> None:
+    staging.add(
+        *(picks.rows, picks.scores, picks.gains, picks.objectives),
+        *(picks.number, picks.lanes),
+    )
 
 
 def _log(picks: RoundPicks, n_done: int, seconds: RoundSeconds) -> None:
@@ -179,136 +261,3 @@ def _log(picks: RoundPicks, n_done: int, seconds: RoundSeconds) -> None:
         *(picks.number, len(picks.rows), n_done, picks.objectives[-1]),
         *(picks.staleness, seconds.total, seconds.picking, seconds.tasks),
     )
-
-
-class _Rounds:
-    """Runs rounds in executors."""
-
-    def __init__(
-        self,
-        context: SparkContext,
-        files: LaneFiles,
-        lanes: LanesInProgress,
-        prior: Broadcast[NDArray[np.int64]] | None,
-        n_tasks: int,
-    ) -> None:
-        self._context = context
-        self._files = files
-        self._lanes = lanes
-        self._prior = prior
-        self._n_tasks = n_tasks
-        self.seconds = RoundSeconds(0, 0, 0, 0, 0, 0)
-
-    def next(self) -> RoundPicks | None:
-        """Return the picks of the next round; None when all is picked."""
-        times = [time.perf_counter()]
-        chains = self._lanes.next_round()
-        if not chains:
-            return None
-        times.append(time.perf_counter())
-        tables = self._context.broadcast(_SentTables.of(self._lanes.tables))
-        times.append(time.perf_counter())
-        number = self._lanes.position.n_rounds
-        taker = _ChainTaker(
-            *(self._files, tables, self._prior),
-            batch_size=self._lanes.batch_size,
-            n_expected=max(chain.n_take for chain in chains),
-            token=uuid.uuid4().hex,
-        )
-        self._context.setJobDescription(f"select_clips: round {number}")
-        try:
-            results = (
-                self._context.parallelize(chains, min(len(chains), self._n_tasks))
-                .mapPartitions(taker)
-                .collect()
-            )
-        finally:
-            self._context.setJobDescription("")
-            tables.destroy()
-        times.append(time.perf_counter())
-        picks = self._lanes.merge(chains, [found.picks for found in results])
-        times.append(time.perf_counter())
-        picking = sum(found.seconds for found in results)
-        planning, broadcasting, tasks, merging = np.diff(times).tolist()
-        self.seconds = RoundSeconds(
-            planning, broadcasting, tasks, merging, 0.0, picking
-        )
-        return picks
-
-
-class _Found(NamedTuple):
-    """What a task returns for a chain."""
-
-    picks: ChainPicks
-    seconds: float
-
-
-class _SentTables(NamedTuple):
-    """Contingency tables as they are broadcast: counters of the narrowest type."""
-
-    pairs: tuple[tuple[int, int], ...]
-    n_clusters: tuple[int, ...]
-    pair_weights: tuple[float, ...] | None
-    counters: NDArray[np.integer]
-
-    @classmethod
-    def of(cls, tables: ContingencyTables) -> _SentTables:
-        """Return tables to be sent."""
-        most = int(tables.counters.max(initial=0))
-        kinds = (np.uint8, np.uint16, np.uint32, np.int64)
-        kind = next(kind for kind in kinds if most <= np.iinfo(kind).max)
-        counters: NDArray[np.integer] = tables.counters.astype(kind)
-        return cls(tables.pairs, tables.n_clusters, tables.pair_weights, counters)
-
-    def received(self) -> ContingencyTables:
-        """Return the tables that were sent."""
-        counters = self.counters.astype(np.int64)
-        return ContingencyTables(
-            self.pairs, self.n_clusters, counters, self.pair_weights
-        )
-
-
-@dataclass(frozen=True)
-class _ChainTaker:
-    """Takes the chains of a task, by one picker for all of a Python worker's tasks."""
-
-    files: LaneFiles
-    tables: Broadcast[_SentTables]
-    prior: Broadcast[NDArray[np.int64]] | None
-    batch_size: int
-    n_expected: int
-    token: str
-
-    def __call__(self, chains: Iterable[Chain]) -> Iterator[_Found]:
-        picker = self._picker()
-        for chain in chains:
-            started = time.perf_counter()
-            picks = take_chain(picker, chain, self.files.read)
-            seconds = time.perf_counter() - started
-            yield _Found(_narrow(picks), seconds)
-        _kept[self.token] = picker
-
-    def _picker(self) -> ExactPicker:
-        """Return the worker's picker of this round, which other tasks left as it was.
-
-        It is not kept while a task uses it: one that fails may leave it half counted.
-        """
-        picker = _kept.pop(self.token, None)
-        _kept.clear()
-        if picker is not None:
-            return picker
-        return ExactPicker(
-            self.tables.value.received(),
-            prior=None if self.prior is None else self.prior.value,
-            batch_size=self.batch_size,
-            n_expected=self.n_expected,
-        )
-
-
-# The picker of the latest round, by the round's token.
-_kept: dict[str, ExactPicker] = {}
-
-
-def _narrow(picks: ChainPicks) -> ChainPicks:
-    """Return picks whose places have four bytes; lanes have fewer than 2**32 rows."""
-    return picks._replace(places=picks.places.astype(np.uint32))

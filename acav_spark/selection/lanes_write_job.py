@@ -1,10 +1,12 @@
-"""Writing the packed table as lanes, for the engine ``broadcast``."""
+"""Writing the packed table as lanes, and counting them, for ``engine: broadcast``."""
 
 from __future__ import annotations
 
 import json
 import logging
+import operator
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +14,7 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from acav_spark.errors import StageError
+from acav_spark.selection.contingency import ContingencyTables
 from acav_spark.selection.lane_batches import lane_starts
 from acav_spark.selection.lane_files import LaneFiles
 
@@ -172,3 +175,70 @@ class _Lane:
         is_in = (places >= 0) & (places < len(self.clusters))
         self.clusters[places[is_in]] = clusters[is_in]
         self.is_there[places[is_in]] = True
+
+
+def count_lanes(
+    spark: SparkSession,
+    files: LaneFiles,
+    empty: ContingencyTables,
+    *,
+    counted: NDArray[np.bool_] | None = None,
+) -> ContingencyTables:
+    """Return the contingency tables of the clips in lanes, counted by executors.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Classic, not of Spark Connect.
+    files : LaneFiles
+        The clips.
+    empty : ContingencyTables
+        Pairs and clusters; not changed.
+    counted : ndarray of bool, shape (n_clips,), optional
+        Which clips count; all by default.
+
+    Notes
+    -----
+    A task holds a lane and the tables; the sum goes to the driver in two steps.
+    """
+    starts = lane_starts(files.n_clips, files.n_lanes).tolist()
+    parts: list[tuple[int, bytes]] = []
+    for lane, (first, end) in enumerate(pairwise(starts)):
+        bits = b"" if counted is None else np.packbits(counted[first:end]).tobytes()
+        parts.append((lane, bits))
+    context = classic_context(spark)
+    context.setJobDescription("select_clips: count lanes")
+    try:
+        n_tasks = min(files.n_lanes, context.defaultParallelism)
+        counters = (
+            context.parallelize(parts, n_tasks)
+            .mapPartitions(_LaneCounter(files, empty.pairs, empty.n_clusters))
+            .treeReduce(operator.add)
+        )
+    finally:
+        context.setJobDescription("")
+    return empty.with_counters(counters)
+
+
+@dataclass(frozen=True)
+class _LaneCounter:
+    """Counts the clips of a task's lanes."""
+
+    files: LaneFiles
+    pairs: tuple[tuple[int, int], ...]
+    n_clusters: tuple[int, ...]
+
+    def __call__(
+        self, parts: Iterable[tuple[int, bytes]]
+    ) -> Iterator[NDArray[np.int64]]:
+        tables = ContingencyTables.empty(
+            self.pairs, n_clusters=self.n_clusters, n_views=len(self.n_clusters)
+        )
+        for lane, bits in parts:
+            size = self.files.size_of(lane)
+            clusters = self.files.read(lane, 0, size)
+            if bits:
+                packed = np.frombuffer(bits, dtype=np.uint8)
+                clusters = clusters[np.unpackbits(packed, count=size).astype(bool)]
+            tables.count(clusters)
+        yield tables.counters

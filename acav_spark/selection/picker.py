@@ -34,7 +34,7 @@ _MOST_HOT = 2048
 _SHORT_BATCH = 1 << 16
 # Codes of counts: so many are the counts themselves, the rest grow with their gain.
 _N_EXACT_CODES = 64
-# Codes of counts below this are looked up, of which there are few others.
+# Codes of counts below this are looked up.
 _N_LOOKED_UP = 1 << 16
 # The largest count a code is made for is met in no selection (10**9.6 clips).
 _BEYOND = 1 << 32
@@ -338,10 +338,8 @@ class ExactPicker:
         cells = self._counts_used.cells
         # Strips are read ahead of their end.
         of_cell = np.zeros(len(cells) + 16_384, dtype=np.uint8)
-        looked_up = np.searchsorted(limit, np.arange(_N_LOOKED_UP)).astype(np.uint8)
-        if rounds.code_small(cells, looked_up, of_cell):
-            large = np.flatnonzero(cells >= _N_LOOKED_UP)
-            of_cell[large] = np.searchsorted(limit, cells[large])
+        small = np.searchsorted(limit, np.arange(_N_LOOKED_UP)).astype(np.uint8)
+        rounds.code_counts(cells, small, limit, of_cell)
         return bounds.Codes(
             of_cell,
             limit,

@@ -11,12 +11,14 @@ import pytest
 from lane_faults import KillingFiles
 
 from acav_spark.errors import StageError
-from acav_spark.selection import ContingencyTables, Selection
+from acav_spark.selection import ContingencyTables, Selection, at_most, replay
 from acav_spark.selection.lane_rounds import LaneSettings
 from acav_spark.selection.lanes import lane_greedy
-from acav_spark.selection.lanes_job import select_in_lanes
+from acav_spark.selection.lanes_job import select_in_lanes, select_on_executors
 from acav_spark.selection.lanes_write_job import write_lanes
 from acav_spark.selection.prior import pseudo_counts
+from acav_spark.selection.problem import Problem
+from acav_spark.selection.restrictions import Restrictions
 from acav_spark.selection.staging import PickStaging
 from acav_spark.storage import Folder
 
@@ -198,6 +200,124 @@ def test_a_prior_is_the_cores(
         **asdict(SETTINGS),
     )
     assert_is(result, with_prior)
+
+
+def staged(folder: Path) -> PickStaging:
+    return PickStaging(Folder(str(folder)), {})
+
+
+def problem_of(n_before: int = 0, prior: float = 0.0) -> Problem:
+    return Problem(
+        n_clips=N_CLIPS,
+        n_before=n_before,
+        n_select=n_before + 300,
+        n_clusters=N_CLUSTERS,
+        pairs=tuple(PAIRS),
+        prior=prior,
+    )
+
+
+def test_clips_in_and_out_are_kept_and_former_ones_counted(
+    spark: SparkSession,
+    files: LaneFiles,
+    clusters: NDArray[np.int64],
+    tmp_path: Path,
+) -> None:
+    is_former = np.zeros(N_CLIPS, dtype=bool)
+    is_former[5:105] = True
+    allowed = np.arange(N_CLIPS) % 5 > 0
+    include = np.array([7, 201, 3, 2999])
+    include.sort()
+    staging = staged(tmp_path)
+    outcome = select_on_executors(
+        spark,
+        problem_of(n_before=100, prior=0.2),
+        files,
+        staging,
+        settings=SETTINGS,
+        rules=Restrictions(allowed=allowed, include=include),
+        is_former=is_former,
+    )
+    picks = pa.concat_tables(staging.tables())
+    rows = picks["row_number"].to_numpy()
+    assert len(np.unique(rows)) == len(rows) == 300
+    assert allowed[rows].all()
+    assert not is_former[rows].any()
+    # Row 7 is selected already.
+    assert rows[:3].tolist() == [3, 201, 2999]
+    assert picks["batch"].to_pylist()[:4] == [-1, -1, -1, 0]
+    before = ContingencyTables.from_assignments(
+        clusters[is_former], PAIRS, n_clusters=N_CLUSTERS
+    )
+    expected = replay(
+        clusters, rows, n_clusters=N_CLUSTERS, pairs=PAIRS, previous=before
+    )
+    np.testing.assert_array_equal(picks["gain"].to_numpy(), expected.gains)
+    np.testing.assert_array_equal(outcome.tables.counters, expected.tables.counters)
+
+
+def test_the_population_of_a_prior_is_counted_by_executors(
+    spark: SparkSession,
+    files: LaneFiles,
+    clusters: NDArray[np.int64],
+    tmp_path: Path,
+) -> None:
+    staging = staged(tmp_path)
+    allowed = np.arange(N_CLIPS) % 3 > 0
+    select_on_executors(
+        spark,
+        problem_of(prior=0.4),
+        files,
+        staging,
+        settings=SETTINGS,
+        rules=Restrictions(allowed=allowed),
+    )
+    population = ContingencyTables.from_assignments(
+        clusters[allowed], PAIRS, n_clusters=N_CLUSTERS
+    )
+    expected = lane_greedy(
+        clusters,
+        300,
+        n_clusters=N_CLUSTERS,
+        pairs=PAIRS,
+        prior=0.4,
+        population=population,
+        exclude=np.flatnonzero(~allowed),
+        **asdict(SETTINGS),
+    )
+    picks = pa.concat_tables(staging.tables())
+    np.testing.assert_array_equal(picks["row_number"].to_numpy(), expected.indices)
+
+
+def test_clips_that_must_be_in_may_be_all(
+    spark: SparkSession, files: LaneFiles, tmp_path: Path
+) -> None:
+    staging = staged(tmp_path)
+    outcome = select_on_executors(
+        spark,
+        problem_of(),
+        files,
+        staging,
+        settings=SETTINGS,
+        rules=Restrictions(include=np.arange(0, 600, 2)),
+    )
+    assert (staging.n_picks, outcome.n_rounds) == (300, 0)
+
+
+def test_what_lanes_cannot_keep_is_refused_before_work_starts(
+    spark: SparkSession, files: LaneFiles, tmp_path: Path
+) -> None:
+    limit = at_most(2, np.arange(N_CLIPS), name="video_id")
+    for rules, words in [
+        (Restrictions(limits=[limit]), "got limits by video_id"),
+        (Restrictions(allowed=np.zeros(N_CLIPS, dtype=bool)), "at most 0 clips"),
+    ]:
+        staging = staged(tmp_path)
+        with pytest.raises((StageError, ValueError), match=words):
+            select_on_executors(
+                spark, problem_of(), files, staging, settings=SETTINGS, rules=rules
+            )
+        assert len(staging) == 0
 
 
 def test_killed_after_any_round_and_started_again_ends_alike(

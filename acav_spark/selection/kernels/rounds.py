@@ -127,14 +127,26 @@ def uncount(
 
 
 @compiled
-def code_small(
-    counts: NDArray[np.int64], codes: NDArray[np.uint8], of_cell: NDArray[np.uint8]
-) -> int:
-    """Write the codes of counts that ``codes`` knows; return how many it does not."""
-    n_unknown = 0
+def code_counts(
+    counts: NDArray[np.int64],
+    small: NDArray[np.uint8],
+    limit: NDArray[np.int64],
+    of_cell: NDArray[np.uint8],
+) -> None:
+    """Write the first code whose limit each count does not exceed.
+
+    ``small`` holds the codes of small counts, which are looked up.
+    """
     for i in range(counts.size):
-        if counts[i] < codes.size:
-            of_cell[i] = codes[counts[i]]
-        else:
-            n_unknown += 1
-    return n_unknown
+        count = counts[i]
+        if count < small.size:
+            of_cell[i] = small[count]
+            continue
+        low, high = 0, limit.size - 1
+        while low < high:
+            middle = (low + high) // 2
+            if limit[middle] < count:
+                low = middle + 1
+            else:
+                high = middle
+        of_cell[i] = low
