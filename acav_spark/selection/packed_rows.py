@@ -5,6 +5,7 @@ Row groups are streamed: what is in memory besides the array is a piece of a fil
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -48,9 +49,14 @@ def located(uri: str) -> tuple[fs.FileSystem, str]:
     parts = urlsplit(uri)
     if parts.scheme in ("", "file"):
         return fs.LocalFileSystem(), unquote(parts.path)
-    plain = uri.replace("s3a://", "s3://", 1)
-    filesystem, _ = fs.FileSystem.from_uri(f"{urlsplit(plain).scheme}://{parts.netloc}")
-    return filesystem, unquote(f"{parts.netloc}{parts.path}")
+    scheme = "s3" if parts.scheme == "s3a" else parts.scheme
+    return _store(scheme, parts.netloc), unquote(f"{parts.netloc}{parts.path}")
+
+
+@cache
+def _store(scheme: str, bucket: str) -> fs.FileSystem:
+    """Return an object store, whose region is asked for once."""
+    return fs.FileSystem.from_uri(f"{scheme}://{bucket}")[0]
 
 
 def file_rows(uri: str, columns: Sequence[str]) -> int | None:
