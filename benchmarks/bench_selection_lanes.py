@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import platform
 import subprocess
 import tempfile
@@ -135,6 +136,7 @@ def measured(
         "date": datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds"),
         "git": commit(),
         "machine": f"{platform.machine()}, {options.n_cores} cores used",
+        "load": f"{os.getloadavg()[1]:.1f} on {os.cpu_count()} cores",
         "versions": {name: version(name) for name in ("numpy", "numba", "pyspark")},
         "settings": {k: str(v) for k, v in vars(options).items() if v is not None},
         "rounds": [

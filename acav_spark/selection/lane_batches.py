@@ -141,6 +141,8 @@ def take_chain(picker: ExactPicker, chain: Chain, read: LaneRows) -> ChainPicks:
         bits = np.frombuffer(stretch.is_open, dtype=np.uint8)
         opened = np.flatnonzero(np.unpackbits(bits, count=stretch.span))
         for batches in _pieces(opened, chain.batch_size):
+            if n_left == 0:
+                break
             first, last = int(batches[0][0]), int(batches[-1][-1])
             ids = read(stretch.lane, stretch.start + first, last - first + 1)
             for batch in batches:
