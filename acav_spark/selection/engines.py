@@ -139,6 +139,15 @@ def _on_driver(
         progress=_progress(context, problem),
     )
     _logger.info("chose n=%d seconds=%.1f", len(staging), time.monotonic() - started)
+    if former.is_in is None and rules.allowed is None:
+        # All clips are in memory: counting them here takes a second a million.
+        write_population(
+            context,
+            config.clustering.name,
+            packed,
+            problem,
+            counted=candidates.population,
+        )
     return tables
 
 

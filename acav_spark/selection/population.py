@@ -16,10 +16,11 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from acav_spark.config import section_hash
-from acav_spark.selection.writing import selection_marks
+from acav_spark.selection.writing import selection_marks, write_contingency
+from acav_spark.storage import Folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame
@@ -149,12 +150,29 @@ def population_name(clustering: str) -> str:
 
 
 def write_population(
-    context: StageContext, clustering: str, packed: DataFrame, problem: Problem
+    context: StageContext,
+    clustering: str,
+    packed: DataFrame,
+    problem: Problem,
+    *,
+    counted: Callable[[], ContingencyTables] | None = None,
 ) -> bool:
     """Put the tables of all packed clips into ``contingency``, unless they are there.
 
-    Returns whether they were counted; they are when the packed table, the pairs or the
-    clusters are others than at the last time.
+    Parameters
+    ----------
+    context, clustering, packed
+        Where the table is, and the clips.
+    problem : Problem
+        Names the pairs and the clusters.
+    counted : callable, optional
+        Counts the clips where they are in memory already; executors do by default.
+
+    Returns
+    -------
+    bool
+        Whether they were counted: the packed table, the pairs or the clusters are
+        others than at the last time.
     """
     name = population_name(clustering)
     # All packed rows are of one run; what is in them does not hang on its id.
@@ -173,8 +191,13 @@ def write_population(
     if found is not None and tuple(found) == (the_hash, packing["run_id"]):
         return False
     marks = selection_marks(name, stage_hash=the_hash, run_id=packing["run_id"])
-    rows = contingency_rows(packed, problem).withColumns(marks)
-    context.warehouse.replace("contingency", rows, f"selection = '{name}'")
+    if counted is not None:
+        scratch = Folder(f"{context.folder.uri}/_counting/{clustering}")
+        write_contingency(context, name, counted(), scratch, marks=marks)
+        scratch.delete(".")
+    else:
+        rows = contingency_rows(packed, problem).withColumns(marks)
+        context.warehouse.replace("contingency", rows, f"selection = '{name}'")
     _logger.info("counted population clustering=%s", clustering)
     return True
 
