@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from acav_spark.errors import TableError
+from acav_spark.selection.explaining import ExplainedGain, explain_gains
 
 if TYPE_CHECKING:
     from pyspark.sql import Row
@@ -58,6 +59,9 @@ def explain_clip(context: StageContext, clip_id: str) -> Group:
     ]
     parts.append(_clusters_table(context, clip_id, features, runs))
     parts.append(_picks(context, clip_id, runs))
+    parts += [
+        part for gain in explain_gains(context, clip_id) for part in _gain_parts(gain)
+    ]
     parts.append(_runs_table(context, runs))
     return Group(*[piece for part in parts for piece in (part, Text())])
 
@@ -163,6 +167,21 @@ def _picks(
             row["method"],
         )
     return table
+
+
+def _gain_parts(gain: ExplainedGain) -> list[Table | Text]:
+    """Return what a clip gains in one selection, pair by pair, the most first."""
+    if gain.rank is None:
+        moment = f"would gain {gain.total:+.6f} nats after all {gain.n_counted} clips"
+    else:
+        moment = (
+            f"rank {gain.rank}, gained {gain.total:+.6f} nats after the "
+            f"{gain.n_counted} clips before it"
+        )
+    table = Table(*("view", "with view", "gain (nats)"), box=None, header_style="bold")
+    for first, second, nats in sorted(gain.by_pair, key=lambda row: -row[2]):
+        table.add_row(first, second, f"{nats:+.6f}")
+    return [Text(f"Selection {gain.selection}: {moment}."), table]
 
 
 def _runs_table(context: StageContext, runs: list[tuple[str, str]]) -> Table:

@@ -1,18 +1,24 @@
-"""Small files beside the tables: markers, manifests, reports.
+"""Files beside the tables: markers, manifests, reports, picks of a selection.
 
-pyarrow's file systems reach local folders, S3, GCS and HDFS by one interface; big data
-goes through Spark.
+pyarrow's file systems reach local folders, S3, GCS and HDFS by one interface; other big
+data goes through Spark.
 """
 
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyarrow import fs
 
 from acav_spark.errors import TableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 FORMAT_FILE = "_acav_warehouse.json"
 
@@ -58,12 +64,33 @@ class Folder:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file at once: other readers see the old text or the new one."""
+        with self._replaced(name) as stream:
+            stream.write(text.encode("utf-8"))
+
+    def read_table(self, name: str) -> pa.Table:
+        """Return the rows of a Parquet file."""
+        with self._fs.open_input_file(self._at(name)) as stream:
+            return pq.read_table(stream)
+
+    def batches(self, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of a Parquet file, a piece at a time."""
+        with self._fs.open_input_file(self._at(name)) as stream:
+            yield from pq.ParquetFile(stream).iter_batches(1 << 17, columns=[*columns])
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write a Parquet file at once, as ``write_text`` does."""
+        with self._replaced(name) as stream:
+            pq.write_table(table, stream, compression="zstd")
+
+    @contextmanager
+    def _replaced(self, name: str) -> Iterator[pa.NativeFile]:
+        """Open a stream whose bytes are seen as a whole, or not at all."""
         target = self._at(name)
         self._fs.create_dir(str(PurePosixPath(target).parent), recursive=True)
         # An object store replaces an object at once; a file system by a rename.
         part = f"{target}.part" if self.is_local else target
         with self._fs.open_output_stream(part) as stream:
-            stream.write(text.encode("utf-8"))
+            yield stream
         if part != target:
             self._fs.move(part, target)
 

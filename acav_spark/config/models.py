@@ -8,16 +8,15 @@ A section's fields that shape rows go into the stage's hash; the sections ``inpu
 from __future__ import annotations
 
 import json
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from acav_spark.config.sections import MAX_LONG, Section
+from acav_spark.config.selecting import SelectionConfig
 
 # pydantic reads annotations at run time.
 from acav_spark.config.text_types import Name, Place, Scheme  # noqa: TC001
-
-# Spark's LongType, which holds seeds and counts in tables, ends here.
-_MAX_LONG = 2**63 - 1
 
 # The fields of a video that a column of metadata can fill.
 VIDEO_FIELDS = (
@@ -32,14 +31,6 @@ VIDEO_FIELDS = (
     "duration_s",
     "language",
 )
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys are refused, values are not converted."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False
-    )
 
 
 class InputConfig(Section):
@@ -223,69 +214,8 @@ class ClusteringConfig(Section):
         default="standardise", description="What is done to a vector before clustering."
     )
     seed: int = Field(
-        default=0, ge=0, le=_MAX_LONG, description="Seed of draws and first centres."
+        default=0, ge=0, le=MAX_LONG, description="Seed of draws and first centres."
     )
-
-
-class SelectionConfig(Section):
-    """How clips are chosen (paper, Algorithm 1)."""
-
-    name: Name = Field(default="main", description="Name of the selection.")
-    method: Literal["batch_greedy", "random"] = Field(
-        default="batch_greedy", description="batch_greedy, or random as a baseline."
-    )
-    size: Annotated[int, Field(ge=1)] | str = Field(
-        default="50%",
-        description="Clips to select: a count, or a share such as 50%.",
-        json_schema_extra={
-            "allowed": "a count of at least 1, or a share in (0%, 100%] such as 50%"
-        },
-    )
-    batch_size: int = Field(
-        default=10_000, ge=1, description="Candidates drawn for a batch (b)."
-    )
-    per_batch: int = Field(
-        default=500, ge=1, description="Clips taken from a batch (s)."
-    )
-    pairing: Literal["diagonal", "bipartite", "combination"] = Field(
-        default="combination", description="Pairs of views whose information is summed."
-    )
-    allow_fewer: bool = Field(
-        default=False,
-        description="Select all clips when more are asked for than there are, "
-        "instead of refusing.",
-    )
-    when_inputs_grow: Literal["extend", "anew"] = Field(
-        default="extend",
-        description="When clips were added: extend the selection, keeping its picks, "
-        "or make a new one under the next free name.",
-    )
-    seed: int = Field(
-        default=0, ge=0, le=_MAX_LONG, description="Seed of the drawn batches."
-    )
-
-    @field_validator("size")
-    @classmethod
-    def _size_is_a_count_or_share(cls, value: int | str) -> int | str:
-        if isinstance(value, str):
-            match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*%", value)
-            if not match or not 0 < float(match[1]) <= 100:
-                msg = (
-                    "expected a count such as 500, or a share in (0%, 100%] such as "
-                    f"50%, got text {value[:50]!r}"
-                )
-                raise ValueError(msg)
-        return value
-
-    @model_validator(mode="after")
-    def _per_batch_fits_batch(self) -> SelectionConfig:
-        if self.per_batch > self.batch_size:
-            msg = (
-                f"expected per_batch of at most batch_size ({self.batch_size}), got "
-                f"{self.per_batch}"
-            )
-            raise ValueError(msg)
-        return self
 
 
 class PublishConfig(Section):

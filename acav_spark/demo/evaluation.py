@@ -48,7 +48,7 @@ class Settings:
         Modality of each view.
     n_clusters, n_select : int
         Clusters of every view, and clips to select.
-    pairing : {"diagonal", "bipartite", "combination"}
+    pairing : {"diagonal", "bipartite", "combination"} or sequence of (int, int)
         Pairs of views whose information is summed.
     batch_size, per_batch : int
         Of Algorithm 1.
@@ -59,7 +59,7 @@ class Settings:
     modalities: Mapping[str, str]
     n_clusters: int
     n_select: int
-    pairing: PairingName = "combination"
+    pairing: PairingName | Sequence[Sequence[int]] = "combination"
     batch_size: int = 200
     per_batch: int = 10
     preprocess: PreprocessName = "standardise"
@@ -101,7 +101,7 @@ def five_seeds(
     n_clusters: int,
     n_select: int,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    pairing: PairingName = "combination",
+    pairing: PairingName | Sequence[Sequence[int]] = "combination",
     batch_size: int = 200,
     per_batch: int = 10,
     preprocess: PreprocessName = "standardise",

@@ -13,12 +13,14 @@ from acav_spark.selection.pool import CandidatePool
 from acav_spark.selection.trajectory import Trajectory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from acav_spark.selection.contingency import ContingencyTables
     from acav_spark.selection.limits import Constraints
+
+    Choices = tuple[NDArray[np.int64], NDArray[np.int64] | NDArray[np.float64]]
 
 Mode = Literal["paper", "released"]
 
@@ -161,18 +163,34 @@ class SelectionInProgress:
         gains, objectives : ndarray of float64, shape (n_done,)
             As they were.
         """
+        ((gains, objectives),) = self.resume_in_pieces([(rows, scores)], position)
+        return gains, objectives
+
+    def resume_in_pieces(
+        self, pieces: Iterable[Choices], position: Position
+    ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Go on after choices that come in pieces, of which one is held at a time.
+
+        Parameters and returns are those of ``resume``, once for each piece.
+        """
         tables = self._before.copy()
-        tables.count(self._assignments[rows])
-        self._picker = self._picker_from(tables)
         listed = max(position.listed_at, 0)
-        self._take_from_groups(rows[:listed])
-        self._pool.select(rows[:listed])
-        if position.listed_at >= 0:
+        is_listed = position.listed_at < 0
+        followed = []
+        for rows, scores in pieces:
+            tables.count(self._assignments[rows])
+            n_first = len(rows) if is_listed else min(listed - self.n_done, len(rows))
+            self._select(rows[:n_first])
+            if not is_listed and self.n_done == listed:
+                self._pool.list_anew()
+                is_listed = True
+            self._select(rows[n_first:])
+            followed.append(self._trajectory.follow(scores))
+        if not is_listed:
             self._pool.list_anew()
-        self._take_from_groups(rows[listed:])
-        self._pool.select(rows[listed:])
-        self.n_done, self._n_batches = len(rows), position.n_batches
-        return self._trajectory.follow(scores)
+        self._picker = self._picker_from(tables)
+        self._n_batches = position.n_batches
+        return followed
 
     def steps(self) -> Iterator[Picks]:
         """Yield the choices of batch after batch until all are made.
@@ -222,6 +240,12 @@ class SelectionInProgress:
             n_expected=self._n_select,
             n_threads=self._settings.n_threads,
         )
+
+    def _select(self, rows: NDArray[np.int64]) -> None:
+        """Count rows as chosen, in the pool and in their groups."""
+        self._take_from_groups(rows)
+        self._pool.select(rows)
+        self.n_done += len(rows)
 
     def _take_from_groups(self, rows: NDArray[np.int64]) -> None:
         for limit, first in enumerate(self._groups.first.tolist()):

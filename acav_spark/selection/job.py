@@ -5,76 +5,53 @@ Paper, section 3.3.2 and Algorithm 1: batch greedy maximisation of mutual inform
 
 from __future__ import annotations
 
-import logging
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as F
 
 from acav_spark.config import section_hash
+from acav_spark.config.selecting import BROADCAST_ONLY, SHAPELESS
 from acav_spark.errors import StageError
 from acav_spark.runs import StageResult
-from acav_spark.selection import (
-    ContingencyTables,
-    Selection,
-    batch_greedy,
-    extend,
-    pairs_for,
-    random_selection,
-    replay,
-    resolve_size,
-)
+from acav_spark.selection.engines import choose_and_write, picks_folder
+from acav_spark.selection.pairings import pairs_for
+from acav_spark.selection.problem import Problem
+from acav_spark.selection.sizes import resolve_size
+from acav_spark.selection.weights import view_weights
 from acav_spark.settings import settle
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from pyspark.sql import DataFrame, Row
 
     from acav_spark.config.models import Config
-    from acav_spark.context import OpenRun, StageContext
+    from acav_spark.context import StageContext
 
 STAGE = "select_clips"
-_logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class _Candidates:
-    """The packed table in memory: two bytes for each view of each clip, and the ids.
-
-    Parameters
-    ----------
-    clip_ids : pyarrow array of string, shape (n_clips,)
-        In the order of ``row_number``.
-    clusters : ndarray of int32, shape (n_clips, n_views)
-        Cluster ids.
-    n_clusters : tuple of int
-        Clusters of each view.
-    pairs : list of (int, int)
-        Pairs of views whose information is summed.
-    """
-
-    clip_ids: pa.ChunkedArray
-    clusters: NDArray[np.int32]
-    n_clusters: tuple[int, ...]
-    pairs: list[tuple[int, int]]
 
 
 def select_clips(context: StageContext) -> StageResult:
     """Fill ``selections`` with a named, ordered set of clips.
 
-    Reads ``packed`` and ``codebooks``; fills ``selections`` (key selection, rank) and
-    ``contingency`` in memory of the driver: some 100 bytes a candidate. A rerun without
-    new clips does nothing; with new ones the selection is extended, or made anew under
-    the next free name, as ``selection.when_inputs_grow`` says.
+    Reads ``packed`` and ``codebooks``, and ``clips`` and ``videos`` where limits or a
+    condition ask for their columns; fills ``selections`` (key selection, rank) and
+    ``contingency``. A rerun without new clips does nothing; with new ones the selection
+    is extended, or made anew under the next free name, as
+    ``selection.when_inputs_grow`` says. Killed at any moment and started again, it goes
+    on from the last picks that were staged and ends with the same sequence.
 
     Raises
     ------
     StageError
-        If nothing is assigned, more clips are asked for than there are, or the
-        selection was made under other settings.
+        If nothing is assigned, more clips are asked for than there are or limits allow,
+        packed rows are not what they should be, or the selection was made under other
+        settings.
+
+    Notes
+    -----
+    Memory of ``engine: driver``: two bytes for each view of each clip, one for each
+    clip, four for each clip and limit, and 18 for each cell of the tables.
     """
     chosen = context.config.selection
     name = current_name(context, chosen.name)
@@ -87,40 +64,42 @@ def select_clips(context: StageContext) -> StageResult:
         where=f"selection = '{name}'",
         dependants=(("contingency", f"selection = '{name}'"),),
     )
-    candidates = _candidates(context, config)
-    n_clips = len(candidates.clusters)
-    try:
-        n_select = resolve_size(
-            config.selection.size, n_clips, allow_fewer=config.selection.allow_fewer
-        )
-    except ValueError as error:
-        msg = f"selection.{error}"
-        raise StageError(msg) from error
-    before = _selected(context, name)
+    packed = _packed(context, config)
+    n_clips = packed.count()
+    n_before = _selected(context, name).count()
+    n_select = _n_select(config, n_clips)
     has_grown = n_clips > context.ledger.last_metrics(STAGE, name).get(
         "n_candidates", 0
     )
-    is_anew = bool(before) and has_grown and config.selection.when_inputs_grow == "anew"
-    if not is_anew and before and (len(before) >= n_select or len(before) == n_clips):
+    is_anew = n_before > 0 and has_grown and config.selection.when_inputs_grow == "anew"
+    if not is_anew and n_before and n_before >= min(n_select, n_clips):
+        picks_folder(context, name).delete(".")
         message = ""
-        if len(before) > n_select:
-            message = f"selection {name} has {len(before)} clips, more than {n_select}"
+        if n_before > n_select:
+            message = (
+                f"selection {name} has {n_before} clips, more than {n_select}: its "
+                f"first {n_select} by rank are the smaller selection"
+            )
         return StageResult(STAGE, is_unchanged=True, message=message)
     if is_anew:
-        name, before = _next_name(name), []
+        name, n_before = _next_name(name), 0
+    problem = problem_of(context, config, n_clips, n_before, n_select)
     the_hash = stage_hash(context, config)
-    inputs = ("packed", "codebooks")
+    inputs = ("packed", "codebooks", "clips", "videos")
     with context.run(STAGE, the_hash, scope=name, inputs=inputs, config=config) as run:
-        selection = _select(context, config, candidates, before, n_select)
-        _write(context, config, candidates, selection, before, name, run)
+        try:
+            objective = choose_and_write(context, config, problem, packed, name, run)
+        except ValueError as error:
+            msg = f"selection.{error}"
+            raise StageError(msg) from error
         run.result = StageResult(
             STAGE,
             n_in=n_clips,
-            n_out=len(selection.indices),
+            n_out=problem.n_new,
             metrics={
                 "n_candidates": n_clips,
                 "n_selected": n_select,
-                "objective": selection.objective,
+                "objective": objective,
             },
             message=f"selection {name}",
         )
@@ -133,8 +112,9 @@ def stage_hash(context: StageContext, config: Config) -> str:
     Size is no part of it: ranks are meaningful, a longer selection begins as a shorter
     one.
     """
-    names = {"name", "size", "allow_fewer", "when_inputs_grow"}
-    settings = config.selection.model_dump(mode="json", exclude=names)
+    chosen = config.selection
+    aside = SHAPELESS | (BROADCAST_ONLY if chosen.engine == "driver" else set())
+    settings = chosen.model_dump(mode="json", exclude=set(aside))
     books = _codebooks(context, config.clustering.name)
     fingerprints = [row["fingerprint"] for row in books]
     return section_hash(STAGE, settings, config.clustering.name, fingerprints)
@@ -166,6 +146,13 @@ def _next_name(name: str) -> str:
     return f"{match[1]}-{int(match[2]) + 1}" if match else f"{name}-2"
 
 
+def to_arrow(rows: DataFrame) -> pa.Table:
+    """Return rows as an Arrow table in the driver; Spark 3.5 has no ``toArrow``."""
+    if hasattr(rows, "toArrow"):
+        return rows.toArrow()
+    return pa.Table.from_pandas(rows.toPandas(), preserve_index=False)
+
+
 def _codebooks(context: StageContext, clustering: str) -> list[Row]:
     return (
         context.warehouse.read("codebooks")
@@ -176,179 +163,68 @@ def _codebooks(context: StageContext, clustering: str) -> list[Row]:
     )
 
 
-def _candidates(context: StageContext, config: Config) -> _Candidates:
-    name = config.clustering.name
-    books = _codebooks(context, name)
-    table = to_arrow(
-        context.warehouse.read("packed")
-        .where(F.col("clustering") == name)
-        .select("row_number", "clip_id", "clusters")
-    ).sort_by("row_number")
-    if not books or table.num_rows == 0:
+def _packed(context: StageContext, config: Config) -> DataFrame:
+    packed = context.warehouse.read("packed")
+    return packed.where(F.col("clustering") == config.clustering.name)
+
+
+def _selected(context: StageContext, name: str) -> DataFrame:
+    selections = context.warehouse.read("selections")
+    return selections.where(F.col("selection") == name)
+
+
+def _n_select(config: Config, n_clips: int) -> int:
+    """Return how many clips to select in all."""
+    if n_clips == 0:
         msg = (
-            f"{STAGE}: expected clips with clusters in clustering {name!r}, found "
-            "none. Run 'acav run assign_clusters' first, and look at 'acav status'."
+            f"{STAGE}: expected clips with clusters in clustering "
+            f"{config.clustering.name!r}, found none. Run 'acav run assign_clusters' "
+            "first, and look at 'acav status'."
         )
         raise StageError(msg)
-    flat = table["clusters"].combine_chunks().flatten()
-    views = [(row["extractor"], row["layer"], row["modality"]) for row in books]
+    chosen = config.selection
     try:
-        pairs = pairs_for(config.selection.pairing, views)
+        return resolve_size(chosen.size, n_clips, allow_fewer=chosen.allow_fewer)
     except ValueError as error:
-        msg = f"selection.pairing: {error}"
+        msg = f"selection.{error}"
         raise StageError(msg) from error
-    return _Candidates(
-        table["clip_id"],
-        np.asarray(flat, np.int32).reshape(table.num_rows, len(views)),
-        tuple(row["n_clusters"] for row in books),
-        pairs,
-    )
 
 
-def to_arrow(rows: DataFrame) -> pa.Table:
-    """Return rows as an Arrow table in the driver; Spark 3.5 has no ``toArrow``."""
-    if hasattr(rows, "toArrow"):
-        return rows.toArrow()
-    return pa.Table.from_pandas(rows.toPandas(), preserve_index=False)
+def problem_of(
+    context: StageContext, config: Config, n_clips: int, n_before: int, n_select: int
+) -> Problem:
+    """Return what is selected and how, checked as far as it can be without the clips.
 
-
-def _selected(context: StageContext, name: str) -> list[str]:
-    """Return the clips of a selection in the order of their ranks."""
-    rows = to_arrow(
-        context.warehouse.read("selections")
-        .where(F.col("selection") == name)
-        .select("rank", "clip_id")
-    ).sort_by("rank")
-    return list(rows["clip_id"].to_pylist())
-
-
-def _select(
-    context: StageContext,
-    config: Config,
-    candidates: _Candidates,
-    before: list[str],
-    n_select: int,
-) -> Selection:
-    """Select, or go on from a former selection; rows are those of ``candidates``."""
-    chosen, ids = config.selection, candidates.clusters
-    n_clusters, pairs = candidates.n_clusters, candidates.pairs
-    n_before = len(before)
-
-    def progress(done: int, total: int) -> None:
-        context.reporter.at(done)
-        _logger.info("selected stage=%s done=%d/%d", STAGE, done, total)
-
-    is_before = np.zeros(len(ids), bool)
-    if before:
-        places = pa.compute.index_in(candidates.clip_ids, pa.array(before))
-        is_before = places.is_valid().to_numpy(zero_copy_only=False)
-        if is_before.sum() != n_before:
-            msg = (
-                f"{STAGE}: expected the {n_before} selected clips among the "
-                f"candidates, found {is_before.sum()}: clips were deleted since. "
-                "Choose --on-change recompute, or another selection.name."
-            )
-            raise StageError(msg)
-    rest = np.flatnonzero(~is_before)
-    tables = None
-    if before:
-        tables = ContingencyTables.from_assignments(
-            ids[is_before], pairs, n_clusters=n_clusters
-        )
-    context.reporter.start(STAGE, n_select - n_before, "clips")
+    Raises
+    ------
+    StageError
+        If the clustering is not fitted, or has no such pairs, layers or weights.
+    """
+    chosen = config.selection
+    books = _codebooks(context, config.clustering.name)
+    views = [(row["extractor"], row["layer"], row["modality"]) for row in books]
+    option = "pairing"
     try:
-        if chosen.method == "random":
-            drawn = random_selection(len(rest), n_select - n_before, seed=chosen.seed)
-            return replay(
-                ids, rest[drawn], n_clusters=n_clusters, pairs=pairs, previous=tables
-            )
-        if tables is None:
-            return batch_greedy(
-                ids,
-                n_select,
-                n_clusters=n_clusters,
-                pairs=pairs,
-                batch_size=chosen.batch_size,
-                per_batch=chosen.per_batch,
-                seed=chosen.seed,
-                progress=progress,
-            )
-        found = extend(
-            tables,
-            ids[rest],
-            n_select - n_before,
+        pairs = pairs_for(chosen.pairing, views)
+        option = "weights"
+        by_view = chosen.slope() or chosen.weights
+        weights = view_weights(by_view, [(row[0], row[1]) for row in views], pairs)
+        problem = Problem(
+            n_clips=n_clips,
+            n_before=n_before,
+            n_select=n_select,
+            n_clusters=tuple(row["n_clusters"] for row in books),
+            pairs=tuple(pairs),
+            pair_weights=weights,
+            method=chosen.method,
             batch_size=chosen.batch_size,
             per_batch=chosen.per_batch,
+            prior=chosen.prior,
             seed=chosen.seed,
-            progress=progress,
         )
-    finally:
-        context.reporter.finish()
-    return Selection(
-        rest[found.indices],
-        found.gains,
-        found.objectives,
-        found.batches,
-        found.make_tables,
-    )
-
-
-def _write(
-    context: StageContext,
-    config: Config,
-    candidates: _Candidates,
-    selection: Selection,
-    before: list[str],
-    name: str,
-    run: OpenRun,
-) -> None:
-    """Write the counts, then the picks in one commit, which says that it is done."""
-    spark = context.spark
-    marks = {
-        "selection": F.lit(name),
-        "stage_hash": F.lit(stage_hash(context, config)),
-        "run_id": F.lit(run.run_id),
-    }
-    counts = spark.createDataFrame(_counts(selection.tables).to_pandas())
-    context.warehouse.replace(
-        "contingency", counts.withColumns(marks), f"selection = '{name}'"
-    )
-    n_new = len(selection.indices)
-    picks = pa.table(
-        {
-            "rank": np.arange(n_new, dtype=np.int64) + len(before) + 1,
-            "clip_id": candidates.clip_ids.take(pa.array(selection.indices)),
-            "gain": selection.gains,
-            "objective": selection.objectives,
-            "batch": selection.batches.astype(np.int32),
-        }
-    )
-    rows = spark.createDataFrame(picks.to_pandas()).withColumns(
-        {
-            **marks,
-            "batch": F.col("batch").cast("int"),
-            "method": F.lit(config.selection.method),
-            "clustering": F.lit(config.clustering.name),
-        }
-    )
-    context.warehouse.insert("selections", rows)
-
-
-def _counts(tables: ContingencyTables) -> pa.Table:
-    """Return the cells above zero of all tables."""
-    parts = []
-    for first, second in tables.pairs:
-        table = tables.table(first, second)
-        rows, columns = np.nonzero(table)
-        parts.append(
-            pa.table(
-                {
-                    "view_a": np.full(len(rows), first, np.int32),
-                    "view_b": np.full(len(rows), second, np.int32),
-                    "cluster_a": rows.astype(np.int32),
-                    "cluster_b": columns.astype(np.int32),
-                    "n_clips": table[rows, columns].astype(np.int64),
-                }
-            )
-        )
-    return pa.concat_tables(parts)
+        option = "pairing"
+        problem.empty_tables()
+    except ValueError as error:
+        msg = f"selection.{option}: {error}"
+        raise StageError(msg) from error
+    return problem

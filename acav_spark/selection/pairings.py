@@ -102,14 +102,15 @@ def combination(n_views: int) -> list[tuple[int, int]]:
 
 
 def pairs_for(
-    name: PairingName, views: Iterable[tuple[str, int, str]]
+    name: PairingName | Sequence[Sequence[int]],
+    views: Iterable[tuple[str, int, str]],
 ) -> list[tuple[int, int]]:
-    """Return the pairs of a pairing by its name.
+    """Return the pairs of a pairing by its name, or those that are listed.
 
     Parameters
     ----------
-    name : {"diagonal", "bipartite", "combination"}
-        The paper's names.
+    name : {"diagonal", "bipartite", "combination"} or sequence of (int, int)
+        The paper's names, or pairs of places among the views.
     views : iterable of (extractor, layer, modality)
         The views in the order of the columns of ``assignments``.
 
@@ -118,6 +119,8 @@ def pairs_for(
     ValueError
         If the name is unknown, or the views have no such pair.
     """
+    if not isinstance(name, str):
+        return [(pair[0], pair[1]) for pair in name]
     known = [View(*view) for view in views]
     modalities = [view.modality for view in known]
     if name == "diagonal":

@@ -16,7 +16,7 @@ from acav_spark.selection.fixed_point import (
     gain_table,
     gain_units,
 )
-from acav_spark.selection.kernels import bounds, draw, layout, picks
+from acav_spark.selection.kernels import bounds, draw, layout, picks, rounds
 from acav_spark.selection.kernels import scores as scoring_loops
 
 if TYPE_CHECKING:
@@ -230,6 +230,25 @@ class ExactPicker:
             )
         return Taken(positions, taken)
 
+    def forget(self, clusters: NDArray[np.integer]) -> None:
+        """Take clips out of the counts again, as if they had not been taken.
+
+        Parameters
+        ----------
+        clusters : ndarray of integers, shape (n_clips, n_views)
+            Cluster ids of clips that were taken.
+        """
+        arrays, codes = self._layout.arrays, self._codes
+        rounds.uncount(
+            *(clusters, arrays, self._counts_used),
+            *(codes.of_cell, codes.limit, self._table),
+        )
+        if len(self._own.cells):
+            rounds.uncount(
+                *(clusters, arrays, self._own),
+                *(self._no_codes.of_cell, codes.limit, self._whole),
+            )
+
     def tables(self) -> ContingencyTables:
         """Return the counts of everything taken so far, the former clips included."""
         used = self._own if len(self._own.cells) else self._counts_used
@@ -321,7 +340,7 @@ class ExactPicker:
         of_cell = np.zeros(len(cells) + 16_384, dtype=np.uint8)
         if cells.any():
             small = np.searchsorted(limit, np.arange(_N_SMALL)).astype(np.uint8)
-            bounds.fill_codes(cells, limit, small, of_cell)
+            rounds.code_counts(cells, small, limit, of_cell)
         return bounds.Codes(
             of_cell,
             limit,

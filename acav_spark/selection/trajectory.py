@@ -64,7 +64,8 @@ class Trajectory:
     def _sums(self, scores: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the sum of all scores before and after each choice, in nats."""
         if scores.dtype == np.float64:
-            totals = self._float_sum + np.concatenate([[0.0], np.cumsum(scores)])
+            # From the former sum on: pieces of other lengths add in the same order.
+            totals = np.cumsum(np.concatenate([[self._float_sum], scores]))
             self._float_sum = float(totals[-1])
         else:
             integers = scores.astype(np.int64)

@@ -91,6 +91,56 @@ def pair_weights(
     return means
 
 
+def view_weights(
+    by_layer: str | tuple[str, float] | Sequence[float],
+    views: Sequence[tuple[str, int]],
+    pairs: Sequence[tuple[int, int]],
+) -> tuple[float, ...] | None:
+    """Return the weight of each pair from weights of layers; None for equal ones.
+
+    Parameters
+    ----------
+    by_layer : "uniform", ("linear", slope), ("exp", rate) or sequence of float
+        Weights by the position of a layer among its extractor's. A line or a curve is
+        centred on the middle layer of each extractor; a list has one number for each
+        layer.
+    views : sequence of (extractor, layer)
+        The views in the order of the columns of ``assignments``.
+    pairs : sequence of (int, int)
+        Pairs of views.
+
+    Raises
+    ------
+    ValueError
+        If a list has another length than an extractor has layers.
+    """
+    if by_layer == "uniform":
+        return None
+    layers: dict[str, list[int]] = {}
+    for extractor, layer in views:
+        layers.setdefault(extractor, []).append(layer)
+    weights: list[float] = []
+    for extractor, layer in views:
+        position, n_layers = (
+            sorted(layers[extractor]).index(layer),
+            len(layers[extractor]),
+        )
+        if isinstance(by_layer, tuple) and by_layer[0] == "linear":
+            of_layers = linear_weights(float(by_layer[1]), n_layers)
+        elif isinstance(by_layer, tuple) and by_layer[0] == "exp":
+            of_layers = exponential_weights(float(by_layer[1]), n_layers)
+        else:
+            of_layers = np.array(by_layer, dtype=np.float64)
+        if len(of_layers) != n_layers:
+            msg = (
+                f"expected one number for each of {n_layers} layers of {extractor}, "
+                f"got {len(of_layers)}."
+            )
+            raise ValueError(msg)
+        weights.append(float(of_layers[position]))
+    return tuple(pair_weights(weights, pairs).tolist())
+
+
 def _centred(n_layers: int) -> NDArray[np.float64]:
     return np.arange(n_layers, dtype=np.float64) - (n_layers - 1) / 2
 

@@ -220,8 +220,9 @@ SELECTIONS = Table(
         _CLIP,
         Column("gain", "DOUBLE", "Change of the objective by this pick, in nats."),
         Column("objective", "DOUBLE", "Objective after this pick, in nats."),
-        Column("batch", "INT", "Batch from which it was picked, from 0."),
-        Column("method", "STRING", "batch_greedy or random.", False),
+        Column("batch", "INT", "Batch or round, from 0; -1 had to be in."),
+        Column("lane", "INT", "Lane that picked it, with engine broadcast."),
+        Column("method", "STRING", "selection.method, such as batch_greedy.", False),
         Column("clustering", "STRING", "Clustering that was used.", False),
         _HASH,
         _RUN,
@@ -231,15 +232,16 @@ SELECTIONS = Table(
 
 CONTINGENCY = Table(
     "contingency",
-    "How often clusters of two views meet in a selection; zeros are left out.",
+    "How often clusters of two views meet in a selection, or in all clips of a "
+    "clustering; zeros are left out.",
     ("selection", "view_a", "view_b", "cluster_a", "cluster_b"),
     (
-        Column("selection", "STRING", "Name of the selection.", False),
+        Column("selection", "STRING", "Selection, or population:CLUSTERING.", False),
         Column("view_a", "INT", "view_position of the first view.", False),
         Column("view_b", "INT", "view_position of the second view.", False),
         Column("cluster_a", "INT", "Cluster in the first view.", False),
         Column("cluster_b", "INT", "Cluster in the second view.", False),
-        Column("n_clips", "BIGINT", "Selected clips in both clusters.", False),
+        Column("n_clips", "BIGINT", "Clips in both clusters.", False),
         _HASH,
         _RUN,
     ),

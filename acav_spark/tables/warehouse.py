@@ -47,6 +47,7 @@ class Warehouse:
         self._folder = Folder(root)
         self.root = self._folder.uri
         self._known: set[str] = set()
+        self._is_complete: set[str] = set()
 
     def path(self, name: str) -> str:
         """Return where a table is."""
@@ -192,6 +193,7 @@ class Warehouse:
     def _ensure(self, name: str) -> None:
         """Create a table with its columns, constraints and comments, if missing."""
         if self.exists(name):
+            self._complete(name)
             return
         from delta.tables import DeltaTable
 
@@ -216,6 +218,21 @@ class Warehouse:
             builder = builder.partitionedBy(*table.partition_by)
         _insist(builder.execute, name)
         self._known.add(name)
+        self._is_complete.add(name)
+
+    def _complete(self, name: str) -> None:
+        """Add columns that an earlier version's table does not have; they are empty."""
+        if name in self._is_complete:
+            return
+        found = set(self.read(name).columns)
+        missing = [c for c in table_named(name).columns if c.name not in found]
+        for column in missing:
+            self.spark.sql(
+                f"ALTER TABLE delta.`{self.path(name)}` ADD COLUMNS "
+                f"({column.name} {column.type} COMMENT '{column.comment}')"
+            )
+            _logger.info("added a column table=%s column=%s", name, column.name)
+        self._is_complete.add(name)
 
     def _log(self, name: str, how: str, started: float) -> None:
         _logger.debug(

@@ -81,25 +81,6 @@ class Batch(NamedTuple):
 
 
 @compiled
-def fill_codes(
-    cells: NDArray[np.int64],
-    limit: NDArray[np.int64],
-    small: NDArray[np.uint8],
-    of_cell: NDArray[np.uint8],
-) -> None:
-    """Write the code of every cell: the first whose limit is not below the count.
-
-    ``small`` has the codes of small counts.
-    """
-    for cell in range(cells.size):
-        count = cells[cell]
-        if count < small.size:
-            of_cell[cell] = small[count]
-        else:
-            of_cell[cell] = np.searchsorted(limit, count)
-
-
-@compiled
 def gather(
     assignments: NDArray[np.integer], rows: NDArray[np.int64], batch: Batch
 ) -> None:

@@ -38,6 +38,7 @@ def test_paper_yaml_holds_the_values_of_the_paper() -> None:
     assert selection.method == "batch_greedy"
     assert (selection.batch_size, selection.per_batch) == (10_000, 500)
     assert selection.pairing == "combination"
+    assert selection.prior == 0
     assert selection.size == 100_000_000
 
 

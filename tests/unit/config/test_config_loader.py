@@ -110,7 +110,21 @@ def test_a_key_given_twice_is_refused_with_both_lines(problems_of: ProblemsOf) -
         ("selection: {size: 0}", "expected a count of at least 1, or a share"),
         (
             "selection: {method: best}",
-            "one of 'batch_greedy', 'random', got text 'best'",
+            "'pmi', 'random', got text 'best'",
+        ),
+        ("selection: {pairing: [[0, 0]]}", "two different view positions from 0, got"),
+        ("selection: {pairing: all}", "or a list of pairs of view positions"),
+        ("selection: {weights: linear}", "expected uniform, linear(K) or exp(K)"),
+        ("selection: {weights: [1.0, 0.0]}", "one number above 0 for each layer"),
+        ("selection: {prior: -1}", "a number of at least 0 or 'recommended'"),
+        ("selection: {max_per_group: {video_id: 0}}", "a whole number of at least 1"),
+        (
+            "selection: {quotas: {category: {Music: 120%}}}",
+            "a share in (0%, 100%] such as 20%, got text '120%' for category 'Music'",
+        ),
+        (
+            "selection: {engine: broadcast, method: random}",
+            "expected method batch_greedy with engine broadcast",
         ),
         ("selection: {allow_fewer: 1}", "expected true or false, got 1."),
         ("features: {extractors: []}", "expected a list of at least 1 item"),

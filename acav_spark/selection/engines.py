@@ -1,0 +1,210 @@
+"""From a problem to written rows, by either engine: read, choose, write."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from acav_spark.progress import Rate
+from acav_spark.selection.candidates import packed_files
+from acav_spark.selection.driver import select_on_driver
+from acav_spark.selection.gathering import Former, former_rows, gather_candidates
+from acav_spark.selection.lane_rounds import LaneSettings
+from acav_spark.selection.lanes_job import refuse_limits, select_on_executors
+from acav_spark.selection.lanes_write_job import write_lanes
+from acav_spark.selection.population import write_population
+from acav_spark.selection.restrictions import read_restrictions
+from acav_spark.selection.staging import PickStaging
+from acav_spark.selection.writing import (
+    selection_marks,
+    write_contingency,
+    write_selection,
+)
+from acav_spark.storage import Folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import DataFrame
+
+    from acav_spark.config.models import Config
+    from acav_spark.context import OpenRun, StageContext
+    from acav_spark.selection.candidates import PackedFiles
+    from acav_spark.selection.contingency import ContingencyTables
+    from acav_spark.selection.problem import Problem
+    from acav_spark.selection.restrictions import Restrictions
+
+STAGE = "select_clips"
+_logger = logging.getLogger(__name__)
+_PICKS, _LANES = "_selecting", "_lanes"
+
+
+def picks_folder(context: StageContext, name: str) -> Folder:
+    """Return where a selection in progress keeps its picks."""
+    return Folder(f"{context.folder.uri}/{_PICKS}/{name}")
+
+
+def choose_and_write(
+    context: StageContext,
+    config: Config,
+    problem: Problem,
+    packed: DataFrame,
+    name: str,
+    run: OpenRun,
+) -> float:
+    """Choose clips, write ``contingency`` and ``selections``, return the objective.
+
+    Parameters
+    ----------
+    context, config, run
+        Of the stage.
+    problem : Problem
+        What is selected and how.
+    packed : DataFrame
+        Rows of the clustering.
+    name : str
+        Name of the selection.
+
+    Raises
+    ------
+    StageError, ValueError
+        If packed rows are not what they should be, or restrictions cannot be met.
+    """
+    chosen = config.selection
+    folder = picks_folder(context, name)
+    scratch = Folder(f"{folder.uri}/scratch")
+    files = packed_files(packed)
+    former = Former.none()
+    if problem.n_before:
+        selected = context.warehouse.read("selections").where(f"selection = '{name}'")
+        former = former_rows(selected, packed, problem, scratch)
+    rules = read_restrictions(
+        context, chosen, packed, problem.n_clips, problem.n_select, scratch
+    )
+    staging = PickStaging(
+        Folder(f"{folder.uri}/picks"),
+        problem.fingerprint(
+            selection=name,
+            stage_hash=run.run.stage_hash,
+            packed=run.run.inputs["packed"],
+            rules=rules.digest(),
+        ),
+        n_before=problem.n_before,
+    )
+    context.reporter.start(STAGE, problem.n_new, "clips")
+    try:
+        if chosen.engine == "broadcast":
+            tables = _on_executors(
+                context, config, problem, packed, staging, former, rules, run
+            )
+        else:
+            tables = _on_driver(
+                context, config, problem, packed, files, staging, former, rules, scratch
+            )
+    finally:
+        context.reporter.finish()
+    write_population(context, config.clustering.name, packed, problem)
+    marks = selection_marks(name, stage_hash=run.run.stage_hash, run_id=run.run_id)
+    write_contingency(context, name, tables, scratch, marks=marks)
+    kind = {"method": chosen.method, "clustering": config.clustering.name}
+    marks |= {column: F.lit(value) for column, value in kind.items()}
+    write_selection(
+        context, name, packed, staging, n_before=problem.n_before, marks=marks
+    )
+    folder.delete(".")
+    return tables.objective()
+
+
+def _on_driver(
+    context: StageContext,
+    config: Config,
+    problem: Problem,
+    packed: DataFrame,
+    files: PackedFiles,
+    staging: PickStaging,
+    former: Former,
+    rules: Restrictions,
+    scratch: Folder,
+) -> ContingencyTables:
+    candidates = gather_candidates(packed, files, problem, former, rules, scratch)
+    started = time.monotonic()
+    tables = select_on_driver(
+        problem,
+        candidates,
+        staging,
+        n_threads=config.selection.n_threads,
+        progress=_progress(context, problem),
+    )
+    _logger.info("chose n=%d seconds=%.1f", len(staging), time.monotonic() - started)
+    if former.is_in is None and rules.allowed is None:
+        # All clips are in memory: counting them here takes a second a million.
+        write_population(
+            context,
+            config.clustering.name,
+            packed,
+            problem,
+            counted=candidates.population,
+        )
+    return tables
+
+
+def _on_executors(
+    context: StageContext,
+    config: Config,
+    problem: Problem,
+    packed: DataFrame,
+    staging: PickStaging,
+    former: Former,
+    rules: Restrictions,
+    run: OpenRun,
+) -> ContingencyTables:
+    chosen = config.selection
+    refuse_limits(rules)
+    lanes = write_lanes(
+        packed,
+        Folder(f"{context.folder.uri}/{_LANES}/{config.clustering.name}"),
+        packing=str(run.run.inputs["packed"]),
+        n_clips=problem.n_clips,
+        n_lanes=chosen.n_lanes,
+        n_clusters=problem.n_clusters,
+    )
+    outcome = select_on_executors(
+        context.spark,
+        problem,
+        lanes,
+        staging,
+        settings=LaneSettings(
+            n_lanes=chosen.n_lanes,
+            batch_size=chosen.batch_size,
+            per_batch=chosen.per_batch,
+            max_round_growth=chosen.max_round_growth,
+            seed=chosen.seed,
+        ),
+        rules=rules,
+        is_former=former.is_in,
+        progress=_progress(context, problem),
+    )
+    return outcome.tables
+
+
+def _progress(context: StageContext, problem: Problem) -> Callable[[int], None]:
+    rate = Rate(problem.n_new)
+    told_at = 0.0
+
+    def told(done: int) -> None:
+        nonlocal told_at
+        context.reporter.at(done)
+        # Batches are short: a line for each would fill the log.
+        if time.monotonic() - told_at < 1 and done < problem.n_new:
+            return
+        told_at = time.monotonic()
+        per_second, left = rate.at(done)
+        _logger.info(
+            "selected stage=%s done=%d/%d rate=%.0f/s left=%.0fs",
+            *(STAGE, done, problem.n_new, per_second, left),
+        )
+
+    return told

@@ -1,0 +1,117 @@
+"""From staged picks to ``selections``, from counts to ``contingency``."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import functions as F
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pyspark.sql import Column, DataFrame
+
+    from acav_spark.context import StageContext
+    from acav_spark.selection.contingency import ContingencyTables
+    from acav_spark.selection.staging import PickStaging
+    from acav_spark.storage import Folder
+
+_logger = logging.getLogger(__name__)
+_CELLS_PER_FILE = 1 << 22
+
+
+def write_selection(
+    context: StageContext,
+    name: str,
+    packed: DataFrame,
+    staging: PickStaging,
+    *,
+    n_before: int,
+    marks: Mapping[str, Column],
+) -> None:
+    """Write staged picks with their clip ids to ``selections``: one job, one commit.
+
+    Parameters
+    ----------
+    context : StageContext
+        Where the table is.
+    name : str
+        Name of the selection.
+    packed : DataFrame
+        Rows of one clustering.
+    staging : PickStaging
+        All new picks, flushed.
+    n_before : int
+        Clips of the selection that are in the table already.
+    marks : mapping of str to Column
+        Columns that all rows have alike.
+    """
+    started = time.monotonic()
+    picks = context.spark.read.parquet(*staging.uris).drop("score")
+    clips = packed.select("row_number", "clip_id")
+    rows = picks.join(clips, "row_number").drop("row_number").withColumns(dict(marks))
+    where = f"selection = '{name}' AND rank > {n_before}"
+    context.warehouse.replace("selections", rows, where)
+    seconds = time.monotonic() - started
+    _logger.info(
+        "wrote selection name=%s n_picks=%d seconds=%.1f", name, len(staging), seconds
+    )
+
+
+def write_contingency(
+    context: StageContext,
+    name: str,
+    tables: ContingencyTables,
+    scratch: Folder,
+    *,
+    marks: Mapping[str, Column],
+) -> None:
+    """Put counts in the place of those that ``contingency`` has under a name.
+
+    They pass through files of the scratch folder: 45 pairs of 500 clusters have eleven
+    million cells, too many to hand over from Python row by row.
+    """
+    scratch.delete("cells")
+    uris = []
+    for number, cells in enumerate(_cells(tables)):
+        scratch.write_table(f"cells/{number:06d}.parquet", cells)
+        uris.append(f"{scratch.uri}/cells/{number:06d}.parquet")
+    rows = context.spark.read.parquet(*uris).withColumns(dict(marks))
+    context.warehouse.replace("contingency", rows, f"selection = '{name}'")
+    scratch.delete("cells")
+
+
+def _cells(tables: ContingencyTables) -> Iterator[pa.Table]:
+    """Yield the cells above zero, some millions at a time."""
+    waiting: list[pa.Table] = []
+    for first, second in tables.pairs:
+        table = tables.table(first, second)
+        rows, columns = np.nonzero(table)
+        waiting.append(
+            pa.table(
+                {
+                    "view_a": np.full(len(rows), first, np.int32),
+                    "view_b": np.full(len(rows), second, np.int32),
+                    "cluster_a": rows.astype(np.int32),
+                    "cluster_b": columns.astype(np.int32),
+                    "n_clips": table[rows, columns].astype(np.int64),
+                }
+            )
+        )
+        if sum(part.num_rows for part in waiting) >= _CELLS_PER_FILE:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def selection_marks(
+    name: str, *, stage_hash: str, run_id: str, **further: str
+) -> dict[str, Column]:
+    """Return the columns that all rows of one selection have alike."""
+    values = {"selection": name, "stage_hash": stage_hash, "run_id": run_id, **further}
+    return {column: F.lit(value) for column, value in values.items()}
