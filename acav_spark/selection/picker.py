@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from acav_spark.selection.count_codes import code_limits
 from acav_spark.selection.fixed_point import (
     FRACTION_BITS,
     gain_table,
@@ -29,12 +30,8 @@ if TYPE_CHECKING:
 _MOST_HOT = 2048
 # Members of a cluster are 16-bit numbers where a batch is no larger than this.
 _SHORT_BATCH = 1 << 16
-# Codes of counts: so many are the counts themselves, the rest grow with their gain.
-_N_EXACT_CODES = 64
 # Counts whose codes are looked up when all cells are coded.
 _N_SMALL = 1 << 18
-# The largest count a code is made for is met in no selection (10**9.6 clips).
-_BEYOND = 1 << 32
 
 
 class Taken(NamedTuple):
@@ -324,7 +321,7 @@ class ExactPicker:
     def _coded(self, largest: int) -> bounds.Codes:
         """Return the one-byte codes of all cells, and what they stand for."""
         table, step = self._table, self._counts_used.step
-        limit = _code_limits(largest, table, step)
+        limit = code_limits(largest, table, step)
         arrays = self._layout.arrays
         weights, weight_of_lane = np.unique(arrays.lane_weight, return_inverse=True)
         gains = gain_units(
@@ -365,38 +362,3 @@ class ExactPicker:
             np.zeros((self._n_threads, b), dtype=np.int32),
         )
         return batch, picks.ranking_space(b)
-
-
-def _code_limits(largest: int, table: GainTable, step: int) -> NDArray[np.int64]:
-    """Return the largest count of each code, the last of them never reached.
-
-    Whole counts below 64 have codes of their own where counts are whole; from there on
-    codes are equally far apart in gain.
-    """
-    bits = table.fraction_bits
-    highest = largest
-    n_exact = _N_EXACT_CODES if bits == 0 else 1
-    exact = np.arange(n_exact, dtype=np.int64)
-    unit = table.units_per_nat
-    low = gain_units(exact[-1:], unit_bits=int(np.log2(unit)), fraction_bits=bits)[0]
-    top = gain_units(
-        np.array([highest]), unit_bits=int(np.log2(unit)), fraction_bits=bits
-    )[0]
-    n_rest = 256 - n_exact - 1
-    wanted = np.linspace(float(low), float(top), n_rest + 1)[1:]
-    rest = _counts_of_gain(wanted, table)
-    limit = np.concatenate([exact, rest, [_BEYOND * step]])
-    return np.maximum.accumulate(limit)
-
-
-def _counts_of_gain(gains: NDArray[np.float64], table: GainTable) -> NDArray[np.int64]:
-    """Return the largest counts whose gain is at most so many units, by bisection."""
-    low = np.zeros(len(gains), dtype=np.int64)
-    high = np.full(len(gains), _BEYOND << table.fraction_bits, dtype=np.int64)
-    unit_bits = int(np.log2(table.units_per_nat))
-    while (high - low > 1).any():
-        middle = (low + high) // 2
-        at = gain_units(middle, unit_bits=unit_bits, fraction_bits=table.fraction_bits)
-        is_below = at <= gains
-        low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
-    return low
