@@ -128,7 +128,9 @@ class SelectionInProgress:
         self._groups = constraints.groups()
         self._out = np.concatenate([constraints.include, constraints.exclude])
         self._pool = self._fresh_pool()
-        self._batch_size = min(settings.batch_size, len(assignments))
+        self._batch_size = len(assignments)
+        if not settings.is_in_order:
+            self._batch_size = min(settings.batch_size, len(assignments))
         self._picker = self._picker_from(before)
         self._trajectory = Trajectory(before, self._picker.units_per_nat)
         self.n_done = 0
