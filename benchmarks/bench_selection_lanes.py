@@ -28,7 +28,7 @@ import psutil
 from acav_spark.selection import ContingencyTables, combination, extend
 from acav_spark.selection.lane_batches import lane_starts
 from acav_spark.selection.lane_files import LaneFiles
-from acav_spark.selection.lane_rounds import LaneSettings
+from acav_spark.selection.lane_settings import LaneSettings
 from acav_spark.selection.lanes_job import select_in_lanes
 from acav_spark.selection.replaying import replay_into
 from acav_spark.selection.staging import PickStaging

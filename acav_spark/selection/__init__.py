@@ -24,6 +24,7 @@ from acav_spark.selection.pairings import (
     pairs_for,
 )
 from acav_spark.selection.prior import recommended_strength
+from acav_spark.selection.ranking import pointwise_information, pointwise_ranking
 from acav_spark.selection.replaying import replay
 from acav_spark.selection.result import Selection
 from acav_spark.selection.sizes import resolve_size
@@ -54,6 +55,8 @@ __all__ = [
     "objective",
     "pair_weights",
     "pairs_for",
+    "pointwise_information",
+    "pointwise_ranking",
     "quotas",
     "random_selection",
     "recommended_strength",

@@ -13,13 +13,13 @@ import numpy as np
 
 from acav_spark.selection.baselines import random_selection
 from acav_spark.selection.in_progress import BatchSettings, SelectionInProgress
-from acav_spark.selection.limits import Constraints
+from acav_spark.selection.limits import Constraints, require_all
 from acav_spark.selection.prior import pseudo_counts
 from acav_spark.selection.ranking import pointwise_ranking
 from acav_spark.selection.replaying import replay_into
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -172,7 +172,7 @@ def select_on_driver(
             staging.flush(selecting.position)
         progress(len(staging))
     staging.flush(selecting.position)
-    _require_all(problem, candidates, staging)
+    require_staged(problem, candidates.limits, staging)
     return selecting.tables()
 
 
@@ -230,20 +230,20 @@ def _without_first(
         n = max(n - len(rows), 0)
 
 
-def _require_all(
-    problem: Problem, candidates: Candidates, staging: PickStaging
+def require_staged(
+    problem: Problem, limits: Sequence[Limit], staging: PickStaging
 ) -> None:
-    if len(staging) == problem.n_new:
-        return
+    """Refuse a selection that ended early, and forget its picks.
+
+    Raises
+    ------
+    ValueError
+        If limits together allow fewer clips than are asked for.
+    """
     n_found = problem.n_before + len(staging)
-    staging.discard()
-    names = ", ".join(limit.name for limit in candidates.limits)
-    msg = (
-        f"limits: expected to allow {problem.n_select} clips, got {n_found}: each "
-        "allows as many alone, all together do not. Ask for fewer, or loosen one of "
-        f"{names}."
-    )
-    raise ValueError(msg)
+    if len(staging) < problem.n_new:
+        staging.discard()
+    require_all(n_found, problem.n_select, limits)
 
 
 def _stage_in_given_order(
@@ -282,7 +282,7 @@ def _stage_in_given_order(
         staging.add(candidates.rows_of(piece), scores, gains, objectives, batches)
         staging.flush()
         progress(len(staging))
-    _require_all(problem, candidates, staging)
+    require_staged(problem, candidates.limits, staging)
     return tables
 
 

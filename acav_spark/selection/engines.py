@@ -12,8 +12,8 @@ from acav_spark.progress import Rate
 from acav_spark.selection.candidates import packed_files
 from acav_spark.selection.driver import select_on_driver
 from acav_spark.selection.gathering import Former, former_rows, gather_candidates
-from acav_spark.selection.lane_rounds import LaneSettings
-from acav_spark.selection.lanes_job import refuse_limits, select_on_executors
+from acav_spark.selection.lane_settings import LaneSettings
+from acav_spark.selection.lanes_job import select_on_executors
 from acav_spark.selection.lanes_write_job import write_lanes
 from acav_spark.selection.population import write_population
 from acav_spark.selection.restrictions import read_restrictions
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from acav_spark.context import OpenRun, StageContext
     from acav_spark.selection.candidates import PackedFiles
     from acav_spark.selection.contingency import ContingencyTables
+    from acav_spark.selection.lanes_job import LaneOutcome
     from acav_spark.selection.problem import Problem
     from acav_spark.selection.restrictions import Restrictions
 
@@ -54,8 +55,8 @@ def choose_and_write(
     packed: DataFrame,
     name: str,
     run: OpenRun,
-) -> float:
-    """Choose clips, write ``contingency`` and ``selections``, return the objective.
+) -> dict[str, float]:
+    """Choose clips, write ``contingency`` and ``selections``; return what to report.
 
     Parameters
     ----------
@@ -67,6 +68,11 @@ def choose_and_write(
         Rows of the clustering.
     name : str
         Name of the selection.
+
+    Returns
+    -------
+    dict of str to float
+        ``objective`` in nats; in lanes ``n_rounds`` and ``staleness`` too.
 
     Raises
     ------
@@ -89,17 +95,20 @@ def choose_and_write(
         problem.fingerprint(
             selection=name,
             stage_hash=run.run.stage_hash,
-            packed=run.run.inputs["packed"],
+            packed=_packing(packed),
             rules=rules.digest(),
         ),
         n_before=problem.n_before,
     )
+    metrics: dict[str, float] = {}
     context.reporter.start(STAGE, problem.n_new, "clips")
     try:
         if chosen.engine == "broadcast":
-            tables = _on_executors(
-                context, config, problem, packed, staging, former, rules, run
+            outcome = _on_executors(
+                context, config, problem, packed, staging, former, rules
             )
+            tables = outcome.tables
+            metrics = {"n_rounds": outcome.n_rounds, "staleness": outcome.staleness}
         else:
             tables = _on_driver(
                 context, config, problem, packed, files, staging, former, rules, scratch
@@ -115,7 +124,7 @@ def choose_and_write(
         context, name, packed, staging, n_before=problem.n_before, marks=marks
     )
     folder.delete(".")
-    return tables.objective()
+    return {"objective": tables.objective(), **metrics}
 
 
 def _on_driver(
@@ -159,19 +168,17 @@ def _on_executors(
     staging: PickStaging,
     former: Former,
     rules: Restrictions,
-    run: OpenRun,
-) -> ContingencyTables:
+) -> LaneOutcome:
     chosen = config.selection
-    refuse_limits(rules)
     lanes = write_lanes(
         packed,
         Folder(f"{context.folder.uri}/{_LANES}/{config.clustering.name}"),
-        packing=str(run.run.inputs["packed"]),
+        packing=_packing(packed),
         n_clips=problem.n_clips,
         n_lanes=chosen.n_lanes,
         n_clusters=problem.n_clusters,
     )
-    outcome = select_on_executors(
+    return select_on_executors(
         context.spark,
         problem,
         lanes,
@@ -187,7 +194,12 @@ def _on_executors(
         is_former=former.is_in,
         progress=_progress(context, problem),
     )
-    return outcome.tables
+
+
+def _packing(packed: DataFrame) -> str:
+    """Return what changes whenever the packed rows of the clustering do."""
+    first = packed.select("run_id").first()
+    return "" if first is None else str(first["run_id"])
 
 
 def _progress(context: StageContext, problem: Problem) -> Callable[[int], None]:

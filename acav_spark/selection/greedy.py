@@ -15,7 +15,7 @@ from acav_spark.selection._validation import (
 )
 from acav_spark.selection.contingency import ContingencyTables
 from acav_spark.selection.in_progress import BatchSettings, Mode, SelectionInProgress
-from acav_spark.selection.limits import Constraints, Limit, checked_rows
+from acav_spark.selection.limits import Constraints, Limit, checked_rows, require_all
 from acav_spark.selection.prior import pseudo_counts
 from acav_spark.selection.replaying import replay_into, tables_of
 from acav_spark.selection.result import Selection
@@ -324,11 +324,5 @@ def _select(
         n_done = part.stop
         if progress is not None:
             progress(n_done, n_select)
-    if n_done < n_select:
-        msg = (
-            f"limits: expected to allow {n_select} clips, got {n_done}: each allows "
-            "as many alone, all together do not. Ask for fewer, or loosen one of "
-            f"{', '.join(limit.name for limit in limits)}."
-        )
-        raise ValueError(msg)
+    require_all(n_done, n_select, limits)
     return Selection(indices, gains, objectives, batches, selecting.tables)

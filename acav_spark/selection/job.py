@@ -88,7 +88,7 @@ def select_clips(context: StageContext) -> StageResult:
     inputs = ("packed", "codebooks", "clips", "videos")
     with context.run(STAGE, the_hash, scope=name, inputs=inputs, config=config) as run:
         try:
-            objective = choose_and_write(context, config, problem, packed, name, run)
+            metrics = choose_and_write(context, config, problem, packed, name, run)
         except ValueError as error:
             msg = f"selection.{error}"
             raise StageError(msg) from error
@@ -99,7 +99,7 @@ def select_clips(context: StageContext) -> StageResult:
             metrics={
                 "n_candidates": n_clips,
                 "n_selected": n_select,
-                "objective": objective,
+                **metrics,
             },
             message=f"selection {name}",
         )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from acav_spark.selection._validation import checked_integer
 from acav_spark.selection.fixed_point import gain_table
 from acav_spark.selection.kernels import draw, rounds
 from acav_spark.selection.lane_batches import PIECE, Chain, Stretch, lane_starts
+from acav_spark.selection.limits import no_groups
 from acav_spark.selection.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -20,54 +19,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from acav_spark.selection.contingency import ContingencyTables
+    from acav_spark.selection.kernels.draw import Groups
     from acav_spark.selection.lane_batches import ChainPicks, LaneRows
+    from acav_spark.selection.lane_settings import LaneSettings
     from acav_spark.selection.trajectory import Scores
 
 # Picks of a round at most: 200 MB in the driver with ten views.
 _MOST_PICKS = 1 << 22
 # Batches of a round of one chain at most: 128,000 picks by default, about a second.
 _MOST_BATCHES = 256
-
-
-@dataclass(frozen=True)
-class LaneSettings:
-    """How lanes are cut and rounds sized; every field can change what is picked.
-
-    Parameters
-    ----------
-    n_lanes : int
-        Lanes, at most one for each clip.
-    batch_size, per_batch : int
-        Candidates of a batch and clips taken from it. A lane shorter than a batch is
-        one batch, of which the same share is taken.
-    max_round_growth : float
-        Picks of a round, at most, as a share of those before it.
-    seed : int
-        Where in each lane reading begins.
-    """
-
-    n_lanes: int = 64
-    batch_size: int = 10_000
-    per_batch: int = 500
-    max_round_growth: float = 0.05
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("n_lanes", "batch_size", "per_batch"):
-            checked_integer(getattr(self, name), name=name, minimum=1)
-        checked_integer(self.seed, name="seed", minimum=0)
-        if self.per_batch > self.batch_size:
-            msg = (
-                f"per_batch: expected at most batch_size ({self.batch_size}), got "
-                f"{self.per_batch}. More cannot be taken from a batch than it holds."
-            )
-            raise ValueError(msg)
-        if not 0 < self.max_round_growth <= 1:
-            msg = (
-                "max_round_growth: expected a share in (0, 1], got "
-                f"{self.max_round_growth!r}. Larger rounds see older tables."
-            )
-            raise ValueError(msg)
 
 
 class RoundPicks(NamedTuple):
@@ -131,6 +91,10 @@ class LanesInProgress:
         How lanes are cut and rounds sized.
     exclude : ndarray of int64, optional
         Rows that are never picked.
+    groups : Groups, optional
+        Limits, whose counts are brought down; rows that must be in are counted in
+        them already. Lanes do not see each other: of a round's picks those are dropped,
+        in their final order, whose group is full by then.
 
     Notes
     -----
@@ -145,8 +109,10 @@ class LanesInProgress:
         *,
         settings: LaneSettings,
         exclude: NDArray[np.int64] | None = None,
+        groups: Groups | None = None,
     ) -> None:
         self._settings = settings
+        self._groups = no_groups(n_clips) if groups is None else groups
         n_lanes = min(settings.n_lanes, n_clips)
         self._starts = lane_starts(n_clips, n_lanes)
         sizes = np.diff(self._starts)
@@ -176,6 +142,8 @@ class LanesInProgress:
         pieces: Iterable[tuple[NDArray[np.int64], Scores]],
         position: LanePosition,
         read: LaneRows,
+        *,
+        n_included: int = 0,
     ) -> None:
         """Go on after picks that were made before a break; call it first.
 
@@ -187,10 +155,16 @@ class LanesInProgress:
             Where the selection was after them.
         read : LaneRows
             Where rows come from; all lanes are read once.
+        n_included : int, default 0
+            How many of the picks, the first ones, had to be in.
         """
         found = [np.empty(0, dtype=np.int64)]
         for rows, scores in pieces:
             self._close(rows)
+            n_first = min(n_included, len(rows))
+            n_included -= n_first
+            everything = np.empty(len(rows) - n_first, dtype=bool)
+            rounds.keep_to_groups(rows[n_first:], len(rows), self._groups, everything)
             self._trajectory.follow(scores)
             found.append(rows)
         rows = np.sort(np.concatenate(found))
@@ -241,6 +215,8 @@ class LanesInProgress:
             lanes, depth = [self._turns(n_alone)], 1
         planned = [self._stretches(chain, depth) for chain in lanes]
         stretches = [chain for chain, _ in planned if chain]
+        if not stretches:
+            return []
         sizes = np.array([size for chain, size in planned if chain])
         most = _most_each(sizes, n_left)
         return [
@@ -274,12 +250,16 @@ class LanesInProgress:
             )
             raise RuntimeError(msg)
         ranks = np.concatenate([np.arange(n, dtype=np.int32) for n in sizes])
-        n_kept = min(len(ranks), self._n_select - self.n_done)
-        order = np.argsort(ranks, kind="stable")[:n_kept]
+        order = np.argsort(ranks, kind="stable")
         lanes = np.concatenate([picks.lanes for picks in results])[order]
         places = np.concatenate([picks.places for picks in results])[order]
-        clusters = np.concatenate([picks.clusters for picks in results])[order]
         rows = self._starts[lanes] + places % np.diff(self._starts)[lanes]
+        is_kept = np.empty(len(rows), dtype=bool)
+        n_wanted = self._n_select - self.n_done
+        rounds.keep_to_groups(rows, n_wanted, self._groups, is_kept)
+        order, lanes, rows = order[is_kept], lanes[is_kept], rows[is_kept]
+        clusters = np.concatenate([picks.clusters for picks in results])[order]
+        n_kept = len(rows)
         unseen = n_kept - min(sizes) if len(sizes) > 1 else 0
         self._n_rounds += 1
         return self._picked(self._n_rounds - 1, rows, lanes, clusters, unseen)
@@ -319,6 +299,9 @@ class LanesInProgress:
     ) -> tuple[tuple[Stretch, ...], int]:
         """Return the next batches of lanes, and how many picks they give."""
         stretches, n_picks = [], 0
+        # With limits fewer rows may be open than are counted as such: a chain that
+        # comes to a lane again must not come round to the rows it has read.
+        n_read: dict[int, int] = {}
         for lane in lanes:
             size = int(self._starts[lane + 1] - self._starts[lane])
             n_open = int(self._n_open[lane])
@@ -326,8 +309,10 @@ class LanesInProgress:
             is_open = np.empty(size, dtype=bool)
             start = int(self._cursors[lane])
             span, n_found = rounds.find_open(
-                *(self._taken, self._starts[lane], size, start, n_wanted, is_open)
+                *(self._taken, self._starts[lane], size, start),
+                *(size - n_read.get(lane, 0), n_wanted, self._groups, is_open),
             )
+            n_read[lane] = n_read.get(lane, 0) + span
             if n_found == 0:
                 continue
             stretches.append(

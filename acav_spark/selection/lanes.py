@@ -33,8 +33,9 @@ from acav_spark.selection.lane_batches import (
     take_chain,
     wrapped,
 )
-from acav_spark.selection.lane_rounds import LaneSettings, LanesInProgress
-from acav_spark.selection.limits import checked_rows
+from acav_spark.selection.lane_rounds import LanesInProgress
+from acav_spark.selection.lane_settings import LaneSettings
+from acav_spark.selection.limits import Constraints, Limit, checked_rows, require_all
 from acav_spark.selection.prior import pseudo_counts
 from acav_spark.selection.result import Selection
 
@@ -60,6 +61,7 @@ def lane_greedy(
     weights: ArrayLike | None = None,
     prior: Prior = None,
     population: ContingencyTables | None = None,
+    limits: Sequence[Limit] = (),
     exclude: ArrayLike | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -73,7 +75,7 @@ def lane_greedy(
         a stretch of neighbours.
     n_select : int
         Number of clips to select, from 1 to ``n_clips``.
-    n_clusters, pairs, weights, prior, population, exclude
+    n_clusters, pairs, weights, prior, population, limits, exclude
         As in ``batch_greedy``.
     n_lanes, batch_size, per_batch, max_round_growth, seed
         As in ``LaneSettings``.
@@ -98,14 +100,24 @@ def lane_greedy(
     require_exact(before)
     settings = LaneSettings(n_lanes, batch_size, per_batch, max_round_growth, seed)
     closed = checked_rows(exclude, len(ids), "exclude")
-    if len(ids) - len(closed) < number:
+    nothing = np.empty(0, dtype=np.int64)
+    constraints = Constraints(len(ids), number, tuple(limits), nothing, closed)
+    n_possible, rule = constraints.n_possible()
+    if n_possible < number:
         msg = (
-            f"n_select: expected at most {len(ids) - len(closed)}, the clips that are "
-            f"not excluded, got {number}. Ask for fewer."
+            f"n_select: expected at most {n_possible}, which {rule} allow, got "
+            f"{number}. Ask for fewer, or loosen the limits."
         )
         raise ValueError(msg)
     pseudo = pseudo_counts(prior, population, before, ids)
-    lanes = LanesInProgress(len(ids), before, number, settings=settings, exclude=closed)
+    lanes = LanesInProgress(
+        len(ids),
+        before,
+        number,
+        settings=settings,
+        exclude=closed,
+        groups=constraints.groups(),
+    )
     starts = lane_starts(len(ids), min(n_lanes, len(ids)))
 
     def read(lane: int, start: int, n_rows: int) -> NDArray[np.integer]:
@@ -119,6 +131,7 @@ def lane_greedy(
         found.append(lanes.merge(chains, picks))
         if progress is not None:
             progress(lanes.n_done, number)
+    require_all(lanes.n_done, number, limits)
     return Selection(
         np.concatenate([picks.rows for picks in found]),
         np.concatenate([picks.gains for picks in found]),

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from acav_spark.errors import StageError
+from acav_spark.selection.driver import require_staged
 from acav_spark.selection.lane_rounds import LanePosition, LanesInProgress
 from acav_spark.selection.lanes import require_exact
 from acav_spark.selection.lanes_round_job import Rounds
 from acav_spark.selection.lanes_write_job import classic_context, count_lanes
+from acav_spark.selection.limits import Constraints
 from acav_spark.selection.prior import pseudo_counts
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
     from acav_spark.selection.contingency import ContingencyTables
     from acav_spark.selection.lane_files import LaneFiles
-    from acav_spark.selection.lane_rounds import LaneSettings, RoundPicks
+    from acav_spark.selection.lane_rounds import RoundPicks
+    from acav_spark.selection.lane_settings import LaneSettings
     from acav_spark.selection.lanes_round_job import RoundSeconds
     from acav_spark.selection.problem import Problem
     from acav_spark.selection.restrictions import Restrictions
@@ -87,7 +89,7 @@ def select_on_executors(
     settings : LaneSettings
         How lanes are cut and rounds sized.
     rules : Restrictions
-        Clips in and out; limits are not kept by this engine.
+        Clips in and out, and limits.
     is_former : ndarray of bool, shape (n_clips,), optional
         Which clips belong to the selection that is extended.
     progress : callable
@@ -96,31 +98,23 @@ def select_on_executors(
     Raises
     ------
     StageError
-        If there are limits, or the session is one of Spark Connect.
+        If the session is one of Spark Connect.
     ValueError
         If too few clips may be selected, or weights are too steep.
     """
-    refuse_limits(rules)
-    kept, include, before = rules.allowed, rules.include, problem.empty_tables()
+    constraints = _constraints(problem, rules, is_former)
+    before = problem.empty_tables()
     if is_former is not None:
-        kept = ~is_former if kept is None else kept & ~is_former
-        include = include[~is_former[include]]
         before = count_lanes(spark, files, before, counted=is_former)
-    n_possible = problem.n_clips if kept is None else int(kept.sum())
-    if n_possible < problem.n_new:
-        msg = (
-            f"expected at most {problem.n_before + n_possible} clips, which where and "
-            f"must_exclude allow, got {problem.n_select}. Ask for fewer, or loosen "
-            "the rules."
-        )
-        raise ValueError(msg)
     prior = None
     if problem.prior != 0:
-        population = count_lanes(spark, files, before, counted=kept)
+        candidates = np.ones(problem.n_clips, dtype=bool)
+        candidates[constraints.exclude] = False
+        population = count_lanes(spark, files, before, counted=candidates)
         population.counters[:] += before.counters
         no_rows = np.empty((0, files.n_views), dtype=files.dtype)
         prior = pseudo_counts(problem.prior, population, before, no_rows)
-    return select_in_lanes(
+    outcome = select_in_lanes(
         spark,
         files,
         staging,
@@ -128,28 +122,46 @@ def select_on_executors(
         n_select=problem.n_new,
         settings=settings,
         prior=prior,
-        exclude=None if kept is None else np.flatnonzero(~kept),
-        include=include,
+        constraints=constraints,
         progress=lambda done, _: progress(done),
     )
+    require_staged(problem, constraints.limits, staging)
+    return outcome
 
 
-def refuse_limits(rules: Restrictions) -> None:
-    """Refuse limits, which executors cannot keep without seeing each other's picks.
+def _constraints(
+    problem: Problem, rules: Restrictions, is_former: NDArray[np.bool_] | None
+) -> Constraints:
+    """Return the constraints on new picks, if they can be met.
 
     Raises
     ------
-    StageError
-        If there is one.
+    ValueError
+        If fewer clips can be selected than are asked for.
     """
-    if rules.limits:
-        names = ", ".join(limit.name for limit in rules.limits)
+    kept, include, limits = rules.allowed, rules.include, list(rules.limits)
+    if is_former is not None:
+        kept = ~is_former if kept is None else kept & ~is_former
+        include = include[~is_former[include]]
+        for number, limit in enumerate(limits):
+            used = np.bincount(limit.codes[is_former], minlength=len(limit.capacity))
+            limits[number] = replace(
+                limit, capacity=np.maximum(limit.capacity - used, 0)
+            )
+    exclude = np.empty(0, dtype=np.int64) if kept is None else np.flatnonzero(~kept)
+    constraints = Constraints(
+        problem.n_clips, problem.n_new, tuple(limits), include, exclude
+    )
+    n_possible, rule = constraints.n_possible()
+    if n_possible < problem.n_new:
+        if rule == "rows that must stay out":
+            rule = "where and must_exclude"
         msg = (
-            "selection.engine: expected no max_per_group and no quotas with "
-            f"'broadcast', got limits by {names}. Set selection.engine to 'driver', "
-            "or leave the limits out."
+            f"expected at most {problem.n_before + n_possible} clips, which {rule} "
+            f"allow, got {problem.n_select}. Ask for fewer, or loosen the rules."
         )
-        raise StageError(msg)
+        raise ValueError(msg)
+    return constraints
 
 
 def select_in_lanes(
@@ -161,8 +173,7 @@ def select_in_lanes(
     n_select: int,
     settings: LaneSettings,
     prior: NDArray[np.int64] | None = None,
-    exclude: NDArray[np.int64] | None = None,
-    include: NDArray[np.int64] | None = None,
+    constraints: Constraints | None = None,
     n_tasks: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> LaneOutcome:
@@ -178,17 +189,16 @@ def select_in_lanes(
         Where picks go; what it holds is gone on from. Its problem must name
         ``settings`` and all else that is given here.
     before : ContingencyTables
-        Clips that were selected before; their rows must be in ``exclude``.
+        Clips that were selected before; their rows must be excluded.
     n_select : int
         Picks in all, those that are staged already among them.
     settings : LaneSettings
         How lanes are cut and rounds sized.
     prior : ndarray of int64, optional
         Pseudo-counts in units of ``2**-12`` clips.
-    exclude : ndarray of int64, optional
-        Distinct row numbers that are never picked.
-    include : ndarray of int64, optional
-        Rising row numbers that must be selected: they come first, as batch -1.
+    constraints : Constraints, optional
+        Rows that are never picked, rows that must be selected (they come first, as
+        batch -1), and limits.
     n_tasks : int, default 0
         Tasks of a round; 0 is one for each core, as lanes are of one size and a
         task costs some 0.1 s. No result depends on it.
@@ -210,17 +220,26 @@ def select_in_lanes(
     """
     context = classic_context(spark)
     require_exact(before)
+    if constraints is None:
+        none = np.empty(0, dtype=np.int64)
+        constraints = Constraints(files.n_clips, n_select, (), none, none)
+    include = constraints.include
     lanes = LanesInProgress(
-        files.n_clips, before, n_select, settings=settings, exclude=exclude
+        files.n_clips,
+        before,
+        n_select,
+        settings=settings,
+        exclude=constraints.exclude,
+        groups=constraints.groups(),
     )
     staleness = 0.0
     if staging.engine:
         state = dict(staging.engine)
         staleness = state.pop("staleness")
         position = LanePosition(**{**state, "cursors": tuple(state["cursors"])})
-        lanes.resume(staging.pieces(), position, files.read)
+        lanes.resume(staging.pieces(), position, files.read, n_included=len(include))
         _logger.info("resumed round=%d done=%d", position.n_rounds, lanes.n_done)
-    elif include is not None and len(include):
+    elif len(include):
         # Flushed with the first round.
         _stage(staging, lanes.include(include, files.read))
     n_tasks = n_tasks or context.defaultParallelism

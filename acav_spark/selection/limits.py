@@ -247,3 +247,21 @@ def no_groups(n_clips: int) -> Groups:
         np.empty(0, dtype=np.int64),
         np.empty(0, dtype=np.int64),
     )
+
+
+def require_all(n_found: int, n_wanted: int, limits: Sequence[Limit]) -> None:
+    """Refuse a selection that ended early.
+
+    Raises
+    ------
+    ValueError
+        If fewer were found than wanted: limits that allow enough clips each alone, and
+        too few together, are found out at the end only.
+    """
+    if n_found < n_wanted:
+        msg = (
+            f"limits: expected to allow {n_wanted} clips, got {n_found}: each allows "
+            "as many alone, all together do not. Ask for fewer, or loosen one of "
+            f"{', '.join(limit.name for limit in limits)}."
+        )
+        raise ValueError(msg)

@@ -12,7 +12,7 @@ from lane_faults import KillingFiles
 
 from acav_spark.errors import StageError
 from acav_spark.selection import ContingencyTables, Selection, at_most, replay
-from acav_spark.selection.lane_rounds import LaneSettings
+from acav_spark.selection.lane_settings import LaneSettings
 from acav_spark.selection.lanes import lane_greedy
 from acav_spark.selection.lanes_job import select_in_lanes, select_on_executors
 from acav_spark.selection.lanes_write_job import write_lanes
@@ -304,12 +304,39 @@ def test_clips_that_must_be_in_may_be_all(
     assert (staging.n_picks, outcome.n_rounds) == (300, 0)
 
 
-def test_what_lanes_cannot_keep_is_refused_before_work_starts(
+def test_limits_are_kept_with_former_and_included_clips(
     spark: SparkSession, files: LaneFiles, tmp_path: Path
 ) -> None:
-    limit = at_most(2, np.arange(N_CLIPS), name="video_id")
+    videos = np.arange(N_CLIPS) // 3
+    is_former = np.zeros(N_CLIPS, dtype=bool)
+    is_former[0:300:3] = True
+    limit = at_most(1, videos, name="video_id")
+    staging = staged(tmp_path)
+    select_on_executors(
+        spark,
+        problem_of(n_before=100),
+        files,
+        staging,
+        settings=SETTINGS,
+        rules=Restrictions(limits=[limit], include=np.array([1000, 2000])),
+        is_former=is_former,
+    )
+    rows = pa.concat_tables(staging.tables())["row_number"].to_numpy()
+    assert rows[:2].tolist() == [1000, 2000]
+    counts = np.bincount(videos[np.concatenate([rows, np.flatnonzero(is_former)])])
+    assert counts.max() == 1
+    assert len(rows) == 300
+
+
+def test_rules_that_cannot_be_kept_are_refused_before_work_starts(
+    spark: SparkSession, files: LaneFiles, tmp_path: Path
+) -> None:
+    limit = at_most(2, np.arange(N_CLIPS) % 100, name="video_id")
     for rules, words in [
-        (Restrictions(limits=[limit]), "got limits by video_id"),
+        (
+            Restrictions(limits=[limit]),
+            "at most 200 clips, which the limit by video_id",
+        ),
         (Restrictions(allowed=np.zeros(N_CLIPS, dtype=bool)), "at most 0 clips"),
     ]:
         staging = staged(tmp_path)

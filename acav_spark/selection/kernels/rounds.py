@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from acav_spark.selection.kernels.compiling import compiled
+from acav_spark.selection.kernels.draw import is_open as has_room
 from acav_spark.selection.kernels.gain import gain_in
 from acav_spark.selection.kernels.scores import find_cells
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from acav_spark.selection.kernels.draw import Groups
     from acav_spark.selection.kernels.gain import GainTable
     from acav_spark.selection.kernels.layout import Layout
     from acav_spark.selection.kernels.scores import Counts
@@ -28,26 +30,43 @@ def find_open(
     first_row: int,
     n_rows: int,
     start: int,
+    most: int,
     n_wanted: int,
+    groups: Groups,
     is_open: NDArray[np.bool_],
 ) -> tuple[int, int]:
-    """Write which rows of a lane are not taken, from a place on, once around.
+    """Write which rows of a lane may be taken, from a place on, once around.
 
-    Stops after ``n_wanted`` open ones. Returns over how many rows it went and how many
-    of them are open.
+    Stops after ``n_wanted`` open ones or ``most`` rows. Returns over how many rows it
+    went and how many of them are open.
     """
     n_open = span = 0
     place = start
-    while span < n_rows and n_open < n_wanted:
+    while span < most and n_open < n_wanted:
         row = first_row + place
         bit = (taken[row >> 6] >> np.uint64(row & 63)) & np.uint64(1)
-        is_open[span] = bit == np.uint64(0)
+        is_open[span] = bit == np.uint64(0) and has_room(row, groups)
         n_open += np.int64(is_open[span])
         span += 1
         place += 1
         if place == n_rows:
             place = 0
     return span, n_open
+
+
+@compiled
+def keep_to_groups(
+    rows: NDArray[np.int64], n_wanted: int, groups: Groups, is_kept: NDArray[np.bool_]
+) -> None:
+    """Write which rows the limits allow, in this order, and count them."""
+    n_kept = 0
+    for i in range(rows.size):
+        is_kept[i] = n_kept < n_wanted and has_room(rows[i], groups)
+        if is_kept[i]:
+            n_kept += 1
+            for limit in range(groups.first.size):
+                group = groups.of_row[limit, rows[i]]
+                groups.left[groups.first[limit] + group] -= 1
 
 
 @compiled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -13,15 +13,17 @@ from oracle import Problem, random_problem, scores
 
 from acav_spark.selection import (
     ContingencyTables,
+    at_most,
     batch_greedy,
     combination,
     replay,
 )
 from acav_spark.selection.kernels import draw
 from acav_spark.selection.lane_batches import picker_of, take_chain, wrapped
-from acav_spark.selection.lane_rounds import LaneSettings, LanesInProgress
+from acav_spark.selection.lane_rounds import LanesInProgress
+from acav_spark.selection.lane_settings import LaneSettings
 from acav_spark.selection.lanes import lane_greedy
-from acav_spark.selection.limits import no_groups
+from acav_spark.selection.limits import Constraints, no_groups
 from acav_spark.selection.picker import ExactPicker
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from acav_spark.selection import Selection
+    from acav_spark.selection.kernels.draw import Groups
     from acav_spark.selection.lane_batches import LaneRows
     from acav_spark.selection.lane_rounds import RoundPicks
 
@@ -215,9 +218,71 @@ def test_excluded_clips_are_never_picked(ids: NDArray[np.int64]) -> None:
         lane_greedy(ids[:3000], 1501, n_clusters=20, pairs=PAIRS, exclude=exclude)
 
 
-def in_progress(n_clips: int, n_select: int) -> LanesInProgress:
+@pytest.mark.parametrize("n_lanes", [1, 7, 64])
+def test_limits_are_kept_across_lanes(ids: NDArray[np.int64], n_lanes: int) -> None:
+    # Clips of a video lie in all lanes, which do not see each other.
+    part = ids[:9_000]
+    videos = np.random.default_rng(3).integers(1_500, size=len(part))
+    channels = videos % 10
+    limits = [at_most(1, videos, name="video"), at_most(140, channels, name="channel")]
+    settings = asdict(replace(WIDE, n_lanes=n_lanes))
+    n_select = int(np.minimum(np.bincount(channels[np.unique(videos)]), 140).sum())
+    found = lane_greedy(
+        part, n_select, n_clusters=20, pairs=PAIRS, limits=limits, **settings
+    )
+    assert np.bincount(videos[found.indices]).max() == 1
+    assert np.bincount(channels[found.indices]).max() <= 140
+    free = lane_greedy(part, n_select, n_clusters=20, pairs=PAIRS, **settings)
+    assert np.bincount(videos[free.indices]).max() > 1
+    again = replay(part, found.indices, n_clusters=20, pairs=PAIRS)
+    np.testing.assert_array_equal(found.gains, again.gains)
+    np.testing.assert_array_equal(found.tables.counters, again.tables.counters)
+
+
+def test_limits_that_allow_too_few_together_are_named(
+    ids: NDArray[np.int64],
+) -> None:
+    rows, columns = np.arange(900) // 30, np.arange(900) % 30
+    columns[rows > 0] = 0
+    limits = [at_most(20, rows, name="video"), at_most(300, columns, name="channel")]
+    with pytest.raises(ValueError, match=r"all together do not.*video, channel"):
+        lane_greedy(
+            ids[:900], 325, n_clusters=20, pairs=PAIRS, limits=limits, **asdict(WIDE)
+        )
+
+
+def test_resumed_with_limits_it_goes_on_alike(ids: NDArray[np.int64]) -> None:
+    part = ids[:9_000]
+    videos = np.random.default_rng(3).integers(4_000, size=len(part))
+    none = np.empty(0, dtype=np.int64)
+    read = reader_of(part, 64)
+
+    def fresh() -> LanesInProgress:
+        limits = (at_most(1, videos, name="video"),)
+        groups = Constraints(len(part), 3_000, limits, none, none).groups()
+        return in_progress(len(part), 3_000, groups)
+
+    whole = run(fresh(), read)
+    assert len(whole) > 4
+    for n_before in (1, len(whole) // 2, len(whole) - 1):
+        first = fresh()
+        rounds = run(first, read, n_before)
+        second = fresh()
+        second.resume(
+            [(picks.rows, picks.scores) for picks in rounds], first.position, read
+        )
+        rounds += run(second, read)
+        np.testing.assert_array_equal(
+            np.concatenate([picks.rows for picks in rounds]),
+            np.concatenate([picks.rows for picks in whole]),
+        )
+
+
+def in_progress(
+    n_clips: int, n_select: int, groups: Groups | None = None
+) -> LanesInProgress:
     empty = ContingencyTables.empty(PAIRS, n_clusters=20, n_views=6)
-    return LanesInProgress(n_clips, empty, n_select, settings=WIDE)
+    return LanesInProgress(n_clips, empty, n_select, settings=WIDE, groups=groups)
 
 
 def run(
