@@ -138,7 +138,9 @@ def measured(
         "machine": f"{platform.machine()}, {options.n_cores} cores used",
         "load": f"{os.getloadavg()[1]:.1f} on {os.cpu_count()} cores",
         "versions": {name: version(name) for name in ("numpy", "numba", "pyspark")},
-        "settings": {k: str(v) for k, v in vars(options).items() if v is not None},
+        "settings": {
+            k: str(v) for k, v in vars(options).items() if k != "json" and v is not None
+        },
         "rounds": [
             {**s._asdict(), "n_picks": int(n), "total": s.total, "cpu": b, "clock": c}
             for n, s, b, c in zip(picks, rounds, beside, clock, strict=True)
