@@ -21,6 +21,8 @@ Both install beside the pinned packages (numpy 2.4.6), and are in no extra:
   another quantity than mutual information between clusterings.
 - pointwise ranking, and a random selection.
 
+The file is long since every rival is here in full, to be read side by side.
+
 Memory is the peak of the process's resident set, with its libraries; time is without
 imports, compilation and drawing the clips. Time a pick is processor time, which other
 work on the machine disturbs less than the clock.

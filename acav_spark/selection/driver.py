@@ -100,6 +100,18 @@ def check_possible(problem: Problem, candidates: Candidates) -> Constraints:
         candidates.include,
         nothing,
     )
+    require_possible(problem, constraints)
+    return constraints
+
+
+def require_possible(problem: Problem, constraints: Constraints) -> None:
+    """Refuse constraints on new picks that one rule alone cannot meet.
+
+    Raises
+    ------
+    ValueError
+        If fewer clips can be selected than are asked for.
+    """
     n_possible, rule = constraints.n_possible()
     if n_possible < problem.n_new:
         if rule == "rows that must stay out":
@@ -109,7 +121,6 @@ def check_possible(problem: Problem, candidates: Candidates) -> Constraints:
             f"allow, got {problem.n_select}. Ask for fewer, or loosen the rules."
         )
         raise ValueError(msg)
-    return constraints
 
 
 def select_on_driver(

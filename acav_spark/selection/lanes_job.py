@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from acav_spark.selection.driver import require_staged
+from acav_spark.selection.driver import require_possible, require_staged
 from acav_spark.selection.lane_rounds import LanePosition, LanesInProgress
 from acav_spark.selection.lanes import require_exact
 from acav_spark.selection.lanes_round_job import Rounds
@@ -152,15 +152,7 @@ def _constraints(
     constraints = Constraints(
         problem.n_clips, problem.n_new, tuple(limits), include, exclude
     )
-    n_possible, rule = constraints.n_possible()
-    if n_possible < problem.n_new:
-        if rule == "rows that must stay out":
-            rule = "where and must_exclude"
-        msg = (
-            f"expected at most {problem.n_before + n_possible} clips, which {rule} "
-            f"allow, got {problem.n_select}. Ask for fewer, or loosen the rules."
-        )
-        raise ValueError(msg)
+    require_possible(problem, constraints)
     return constraints
 
 
