@@ -209,6 +209,8 @@ def _progress(context: StageContext, problem: Problem) -> Callable[[int], None]:
     def told(done: int) -> None:
         nonlocal told_at
         context.reporter.at(done)
+        if done == 0:
+            return
         # Batches are short: a line for each would fill the log.
         if time.monotonic() - told_at < 1 and done < problem.n_new:
             return
