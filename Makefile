@@ -58,4 +58,5 @@ docs: setup-test ## Write docs/tables.md and docs/configuration.md from the code
 	$(BIN)/python -m acav_spark.tables.docs docs
 
 clean: ## Remove the demo and caches; .venv stays.
-	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse
+	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse \
+	  acav_spark/selection/kernels/__pycache__

@@ -10,6 +10,7 @@ from acav_spark.selection.contingency import (
     gains_by_pair,
 )
 from acav_spark.selection.greedy import batch_greedy, extend, greedy
+from acav_spark.selection.lanes import lane_greedy
 from acav_spark.selection.limits import Limit, at_most, quotas
 from acav_spark.selection.mutual_info import (
     contingency_table,
@@ -50,6 +51,7 @@ __all__ = [
     "gain_by_pair",
     "gains_by_pair",
     "greedy",
+    "lane_greedy",
     "linear_weights",
     "mutual_information",
     "objective",
