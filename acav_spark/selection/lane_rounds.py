@@ -214,6 +214,9 @@ class LanesInProgress:
             n_alone = n_left if n_lanes == 1 else min(n_left, max(enough, 1))
             lanes, depth = [self._turns(n_alone)], 1
         planned = [self._stretches(chain, depth) for chain in lanes]
+        if not any(chain for chain, _ in planned):
+            # Limits have closed what is left of the lanes whose turn it was.
+            planned = [self._stretches(list(range(n_lanes)), 1)]
         stretches = [chain for chain, _ in planned if chain]
         if not stretches:
             return []

@@ -148,8 +148,14 @@ def test_the_broadcast_engine_stages_and_writes_alike(make_packed: MakePacked) -
         "selection.engine=broadcast",
         "selection.max_per_group={video_id: 1}",
     )
-    with pytest.raises(StageError, match="no max_per_group and no quotas"):
-        select_clips(limited)
+    select_clips(limited)
+    read = limited.warehouse.read
+    videos = (
+        read("selections")
+        .where("selection = 'limited'")
+        .join(read("clips").select("clip_id", "video_id"), "clip_id")
+    )
+    assert videos.count() == videos.select("video_id").distinct().count() == N_SELECT
 
 
 def test_stored_selections_and_the_population_are_counted_where_they_are(

@@ -239,6 +239,24 @@ def test_limits_are_kept_across_lanes(ids: NDArray[np.int64], n_lanes: int) -> N
     np.testing.assert_array_equal(found.tables.counters, again.tables.counters)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_all_that_one_limit_allows_can_be_selected(
+    ids: NDArray[np.int64], seed: int
+) -> None:
+    # Seven of eight lanes hold one video, so that one lane gives all others.
+    part = ids[seed * 400 : seed * 400 + 400]
+    videos = np.maximum(np.arange(400) - 349, 0)
+    found = lane_greedy(
+        part,
+        51,
+        n_clusters=20,
+        pairs=PAIRS,
+        limits=[at_most(1, videos)],
+        **asdict(replace(WIDE, n_lanes=8, batch_size=20, per_batch=4, seed=seed)),
+    )
+    assert sorted(videos[found.indices]) == sorted(set(videos.tolist()))
+
+
 def test_limits_that_allow_too_few_together_are_named(
     ids: NDArray[np.int64],
 ) -> None:
