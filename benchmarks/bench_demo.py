@@ -8,20 +8,17 @@ Prints a table and, with ``--json FILE``, writes a record.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import multiprocessing
-import platform
-import subprocess
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from record import about as about_here
 
 from acav_spark.clustering import auto_n_clusters
 from acav_spark.demo.corpus import Corpus, write_corpus
@@ -76,10 +73,7 @@ def main() -> None:
     if options.json:
         record = {
             "subject": "demo",
-            "commit": commit(),
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "machine": f"{platform.machine()}, {multiprocessing.cpu_count()} cores",
-            "versions": {name: version(name) for name in PACKAGES},
+            **about_here(*PACKAGES),
             "settings": {
                 "share": options.share,
                 "pairing": options.pairing,
@@ -225,18 +219,6 @@ def is_corresponding(corpus: Corpus, clips: list[ClipVectors]) -> NDArray[np.boo
     found = [label_of_clip(labels, x.file, x.start_s, x.end_s) for x in clips]
     assert all(label is not None for label in found)
     return np.array([label is not None and label.is_corresponding for label in found])
-
-
-def commit() -> str:
-    """Return the commit of the working copy, or that there is none."""
-    done = subprocess.run(
-        ["git", "rev-parse", "HEAD"],  # noqa: S607 - found on PATH
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-    )
-    return done.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":
