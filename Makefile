@@ -28,9 +28,9 @@ $(VENV)/.installed-test: $(VENV)/.installed pyproject.toml constraints.txt
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
-$(VENV)/.jars: $(VENV)/.installed | java
-	@echo "Fetching Delta's jars ..."
-	@$(BIN)/python -c 'from acav_spark.session import fetch_jars; fetch_jars()' \
+$(VENV)/.jars: $(VENV)/.installed acav_spark/class_archive.py | java
+	@echo "Fetching Delta's jars, keeping the JVM's classes ..."
+	@$(BIN)/python -c 'from acav_spark.session import prepare_local; prepare_local()' \
 	  > $(VENV)/jars.log 2>&1 || { tail -n 20 $(VENV)/jars.log; exit 1; }
 	@touch $@
 

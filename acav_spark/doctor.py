@@ -15,7 +15,8 @@ from rich.text import Text
 
 from acav_spark._version import __version__
 from acav_spark.errors import AcavError
-from acav_spark.session import get_session, java_version, local_jars
+from acav_spark.java import java_version
+from acav_spark.session import get_session, local_jars
 from acav_spark.storage import prepare_storage
 from acav_spark.tables.catalog import FORMAT_VERSION
 

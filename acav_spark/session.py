@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from acav_spark import class_archive
 from acav_spark.errors import DependencyError
+from acav_spark.java import require_java
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,9 +100,13 @@ def _prepare_environment() -> None:
 def _local_settings(given: Mapping[str, str]) -> dict[str, str]:
     """Return the given settings over those of a local master."""
     settings = {**_local_defaults(), **given}
-    options = f"-Dlog4j2.configurationFile={_QUIET.as_uri()}"
     name = "spark.driver.extraJavaOptions"
-    settings[name] = f"{options} {given.get(name, '')}".strip()
+    options = [
+        f"-Dlog4j2.configurationFile={_QUIET.as_uri()}",
+        *class_archive.options_to_read(_JARS),
+        given.get(name, ""),
+    ]
+    settings[name] = " ".join(filter(None, options))
     return settings
 
 
@@ -135,20 +139,6 @@ def _local_defaults() -> dict[str, str]:
     return defaults
 
 
-def java_version() -> int | None:
-    """Return the major version of the Java that Spark would use; None if missing."""
-    home = os.environ.get("JAVA_HOME")
-    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
-    if not java or not Path(java).exists():
-        return None
-    result = subprocess.run(  # noqa: S603 - the user's own Java, fixed argument
-        [java, "-version"], capture_output=True, text=True, check=False
-    )
-    _, _, rest = result.stderr.partition('version "')
-    major = rest.split('"')[0].split(".")[0].split("-")[0]
-    return int(major) if major.isdigit() else None
-
-
 def require_pyspark() -> None:
     """Check that pyspark can be imported.
 
@@ -164,23 +154,13 @@ def require_pyspark() -> None:
         raise DependencyError(msg) from error
 
 
-def require_java() -> None:
-    """Check that a Java is there which Spark 4.1 runs on.
+def prepare_local() -> None:
+    """Fetch Delta's jars, and keep the JVM's classes, beside this Python, once.
 
-    Raises
-    ------
-    DependencyError
-        If there is none, or one older than 17.
+    Later sessions start offline, and in half the time.
     """
-    version = java_version()
-    if version is None or version < 17:
-        found = "none" if version is None else f"Java {version}"
-        msg = (
-            f"Java: expected version 17 or 21, found {found}. Install it (Debian, "
-            "Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install "
-            "openjdk@17), or point JAVA_HOME to one."
-        )
-        raise DependencyError(msg)
+    fetch_jars()
+    class_archive.make(_JARS)
 
 
 def fetch_jars() -> list[Path]:

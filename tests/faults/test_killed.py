@@ -42,7 +42,7 @@ MIDDLE = {
 
 @dataclass
 class Killed:
-    """A warehouse on which a driver was killed in the middle of every stage."""
+    """A warehouse on which a driver died in every stage, and another ended it."""
 
     root: Path
     logs: dict[str, str] = field(default_factory=dict)
@@ -50,19 +50,21 @@ class Killed:
 
 
 @pytest.fixture(scope="module")
-def killed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
-    """Each driver ends the stage in which the former died, and begins the next."""
+def killed(
+    videos: Path, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession
+) -> Killed:
+    """A driver dies in every stage; this process's session ends the stage."""
     found = Killed(tmp_path_factory.mktemp("killed") / "warehouse")
-    names = list(MIDDLE)
-    for place, stage in enumerate(names):
-        command = _command(names[max(0, place - 1) : place + 1], found.root, videos)
-        log, decoders = _run_until(command, MIDDLE[stage])
+    for stage, line in MIDDLE.items():
+        log, decoders = _run_until(_command(stage, found.root, videos), line)
         found.logs[stage] = log
         found.decoders += decoders
+        context = StageContext(spark, settings_for(found.root, videos, CHUNKS))
+        run_stages(context, stages_named([stage]))
     return found
 
 
-def _command(stages: list[str], root: Path, videos: Path) -> list[str]:
+def _command(stage: str, root: Path, videos: Path) -> list[str]:
     settings = [
         *SETTINGS,
         CHUNKS,
@@ -72,7 +74,7 @@ def _command(stages: list[str], root: Path, videos: Path) -> list[str]:
     ]
     options = [part for setting in settings for part in ("--set", setting)]
     program = "import sys; from acav_spark.cli import main; main(sys.argv[1:])"
-    return [sys.executable, "-c", program, "run", *stages, *options]
+    return [sys.executable, "-c", program, "run", stage, *options]
 
 
 def _run_until(command: list[str], line: str) -> tuple[str, list[psutil.Process]]:
@@ -116,8 +118,6 @@ def test_killed_in_every_stage_the_tables_equal_those_of_an_undisturbed_run(
         assert f"finished stage={stage}" not in log, stage
 
     context = StageContext(spark, settings_for(killed.root, videos, CHUNKS))
-    run_stages(context, stages_named([]))
-
     expected = all_contents(Warehouse(spark, str(curated_root)))
     found = context.warehouse
     for name, content in all_contents(found).items():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from acav_spark import session
+from acav_spark import java, session
 from acav_spark.errors import DependencyError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def test_the_version_of_java_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, major: int
 ) -> None:
     monkeypatch.setenv("JAVA_HOME", str(_fake_java(tmp_path, version)))
-    assert session.java_version() == major
+    assert java.java_version() == major
 
 
 def test_a_missing_or_old_java_is_refused_with_how_to_install_one(
@@ -37,10 +37,10 @@ def test_a_missing_or_old_java_is_refused_with_how_to_install_one(
 ) -> None:
     monkeypatch.setenv("JAVA_HOME", str(_fake_java(tmp_path, "11.0.2")))
     with pytest.raises(DependencyError, match=r"found Java 11.*openjdk-17"):
-        session.require_java()
+        java.require_java()
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "nowhere"))
     with pytest.raises(DependencyError, match="found none"):
-        session.require_java()
+        java.require_java()
 
 
 def test_given_java_options_are_added_to_the_quiet_ones() -> None:
