@@ -100,9 +100,9 @@ def videos(common_folder: Path) -> Path:
     return _made_once(common_folder / "media" / "v", make)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def add_video(videos: Path) -> Iterator[Callable[[str, int], str]]:
-    """Add a video for one test; return an input of it and the shared ones."""
+    """Add a video for one module; return an input of it and the shared ones."""
     from samples import write_video
 
     # A pattern knows sets of letters: the shared folder has one, every worker another.

@@ -47,7 +47,7 @@ def test_recompute_gives_the_tables_of_a_fresh_run_with_other_partitions_and_chu
     context = make_context(CHANGE, "execution.on_change=recompute", root=curated_copy)
     run_stages(context, stages_named([]))
 
-    fresh = make_context(CHANGE, "execution.n_partitions=7", "execution.chunk_size=3")
+    fresh = make_context(CHANGE, "execution.n_partitions=7", "execution.chunk_size=6")
     run_stages(fresh, stages_named([]))
 
     expected = all_contents(fresh.warehouse)

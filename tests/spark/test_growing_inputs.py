@@ -3,30 +3,59 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 from contents import contents
-from curation import N_VIDEOS, MakeContext
+from curation import N_VIDEOS, MakeContext, settings_for
 
+from acav_spark.context import StageContext
 from acav_spark.pipeline import run_stages, stages_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from acav_spark.context import StageContext
+    from pyspark.sql import SparkSession
+
     from acav_spark.runs import StageResult
 
 
-@pytest.fixture
-def grown(add_video: Callable[[str, int], str]) -> str:
+@dataclass(frozen=True)
+class Grown:
+    """A curated warehouse to which a video came; its selection knows nothing of it."""
+
+    root: Path
+    inputs: str
+    results: dict[str, StageResult]
+
+
+@pytest.fixture(scope="module")
+def grown(
+    spark: SparkSession,
+    curated_root: Path,
+    add_video: Callable[[str, int], str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Grown:
     """The same videos and one more, under the same uris as before."""
-    return add_video("video added.mp4", 40)
+    root = tmp_path_factory.mktemp("grown") / "warehouse"
+    shutil.copytree(curated_root, root)
+    inputs = add_video("video added.mp4", 40)
+    names = [stage.name for stage in stages_named([])]
+    before_selection = names[: names.index("select_clips")]
+    results = run_stages(
+        StageContext(spark, settings_for(root, inputs)), stages_named(before_selection)
+    )
+    return Grown(root, inputs, {result.stage: result for result in results})
 
 
-def _by_stage(results: list[StageResult]) -> dict[str, StageResult]:
-    return {result.stage: result for result in results}
+@pytest.fixture
+def grown_copy(grown: Grown, tmp_path: Path) -> Path:
+    """A copy of that warehouse, to be written to."""
+    target = tmp_path / "grown"
+    shutil.copytree(grown.root, target)
+    return target
 
 
 def _ids(context: StageContext, table: str, column: str) -> set[str]:
@@ -34,27 +63,37 @@ def _ids(context: StageContext, table: str, column: str) -> set[str]:
     return {row[column] for row in rows}
 
 
-def test_only_the_rows_of_an_added_video_are_computed_and_the_selection_is_extended(
-    make_context: MakeContext, curated_copy: Path, grown: str
+def test_only_the_rows_of_an_added_video_are_computed(
+    grown: Grown, make_context: MakeContext, curated_root: Path
 ) -> None:
-    context = make_context(root=curated_copy, inputs=grown)
+    assert grown.results["ingest_videos"].n_in == 1
+    assert grown.results["segment_clips"].n_in == 1
+    assert grown.results["extract_features"].n_in == 2
+    assert grown.results["fit_centroids"].is_unchanged
+    assert grown.results["assign_clusters"].n_in == 4
+    before = make_context(root=curated_root).warehouse
+    after = make_context(root=grown.root, inputs=grown.inputs).warehouse
+    for table in ("codebooks", "centroids"):
+        assert contents(after, table) == contents(before, table)
+    for table in ("videos", "clips", "features", "assignments"):
+        rows, former = contents(after, table), contents(before, table)
+        assert former == former & rows
+        assert rows.total() > former.total()
+
+
+def test_the_selection_is_extended_by_what_was_added(
+    make_context: MakeContext, grown: Grown, grown_copy: Path
+) -> None:
+    context = make_context(root=grown_copy, inputs=grown.inputs)
     read = context.warehouse.read
-    codebooks = contents(context.warehouse, "codebooks")
     picks = [r["clip_id"] for r in read("selections").orderBy("rank").collect()]
 
-    results = _by_stage(run_stages(context, stages_named([])))
+    run_stages(context, stages_named([]))
 
-    assert results["ingest_videos"].n_in == 1
-    assert results["segment_clips"].n_in == 1
-    assert results["extract_features"].n_in == 2
-    assert results["fit_centroids"].is_unchanged
-    assert results["assign_clusters"].n_in == 4
-    assert contents(context.warehouse, "codebooks") == codebooks
-    after = [r["clip_id"] for r in read("selections").orderBy("rank").collect()]
-    assert after[: len(picks)] == picks
+    after = read("selections").orderBy("rank").collect()
+    assert [row["clip_id"] for row in after][: len(picks)] == picks
     assert len(after) == N_VIDEOS + 1
-    ranks = [r["rank"] for r in read("selections").orderBy("rank").collect()]
-    assert ranks == list(range(1, len(after) + 1))
+    assert [row["rank"] for row in after] == list(range(1, len(after) + 1))
 
     again = run_stages(context, stages_named([]))
 
@@ -62,32 +101,33 @@ def test_only_the_rows_of_an_added_video_are_computed_and_the_selection_is_exten
 
 
 def test_a_selection_is_made_anew_under_the_next_name_where_so_configured(
-    make_context: MakeContext, curated_copy: Path, grown: str
+    make_context: MakeContext, grown: Grown, grown_copy: Path
 ) -> None:
     context = make_context(
-        "selection.when_inputs_grow=anew", root=curated_copy, inputs=grown
+        "selection.when_inputs_grow=anew", root=grown_copy, inputs=grown.inputs
     )
     before = contents(context.warehouse, "selections")
+    stages = stages_named(["select_clips", "publish_clips"])
 
-    run_stages(context, stages_named([]))
+    run_stages(context, stages)
 
     assert _ids(context, "selections", "selection") == {"main", "main-2"}
     after = contents(context.warehouse, "selections")
     assert before == before & after
     assert sum(after.values()) == N_VIDEOS + N_VIDEOS + 1
-    again = run_stages(context, stages_named(["select_clips", "publish_clips"]))
+    again = run_stages(context, stages)
     assert all(result.is_unchanged for result in again)
 
 
 def test_refit_learns_the_codebooks_anew_from_all_clips(
-    make_context: MakeContext, curated_copy: Path, grown: str
+    make_context: MakeContext, grown: Grown, grown_copy: Path
 ) -> None:
-    context = make_context(root=curated_copy, inputs=grown, is_refit=True)
+    context = make_context(root=grown_copy, inputs=grown.inputs, is_refit=True)
+    stages = stages_named(["fit_centroids", "assign_clusters", "select_clips"])
 
-    results = _by_stage(run_stages(context, stages_named([])))
+    results = {result.stage: result for result in run_stages(context, stages)}
 
     n_clips = 2 * (N_VIDEOS + 1)
-    assert results["extract_features"].n_in == 2
     rows = context.warehouse.read("codebooks").select("n_rows").distinct().collect()
     assert [row["n_rows"] for row in rows] == [n_clips]
     assert results["assign_clusters"].n_in == 2 * n_clips
@@ -100,10 +140,10 @@ def test_clips_of_a_video_that_is_rejected_now_leave_every_later_table(
     context = make_context(
         "ingest.excluded_keywords=['video 02']",
         "execution.on_change=recompute",
-        "selection.size=4",
         root=curated_copy,
     )
-    run_stages(context, stages_named([]))
+    names = [stage.name for stage in stages_named([])]
+    run_stages(context, stages_named(names[: names.index("select_clips")]))
 
     rejected = context.warehouse.read("videos").where("status = 'rejected'").collect()
     assert [row["reject_reason"] for row in rejected] == ["excluded_keyword"]
