@@ -44,11 +44,12 @@ def test_a_changed_setting_is_refused_with_the_change_and_the_choice(
 def test_recompute_gives_the_tables_of_a_fresh_run_with_other_partitions_and_chunks(
     make_context: MakeContext, curated_copy: Path
 ) -> None:
+    stages = [s for s in stages_named([]) if s.name != "publish_clips"]
     context = make_context(CHANGE, "execution.on_change=recompute", root=curated_copy)
-    run_stages(context, stages_named([]))
+    run_stages(context, stages)
 
     fresh = make_context(CHANGE, "execution.n_partitions=7", "execution.chunk_size=6")
-    run_stages(fresh, stages_named([]))
+    run_stages(fresh, stages)
 
     expected = all_contents(fresh.warehouse)
     for table, rows in all_contents(context.warehouse).items():

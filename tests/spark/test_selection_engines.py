@@ -55,6 +55,20 @@ def packed_root(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     return root
 
 
+@pytest.fixture(scope="module")
+def make_shared(
+    spark: SparkSession, packed_root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> MakePacked:
+    """Make contexts on one copy for all: each test writes another name, or nothing."""
+    root = tmp_path_factory.mktemp("shared") / packed_root.name
+    shutil.copytree(packed_root, root)
+
+    def make(*more: str) -> StageContext:
+        return make_packed_context(spark, root, *more)
+
+    return make
+
+
 @pytest.fixture
 def make_packed(spark: SparkSession, tmp_path: Path, packed_root: Path) -> MakePacked:
     """Make contexts on a copy of that warehouse."""
@@ -284,13 +298,14 @@ def test_rows_deleted_by_vectors_and_renamed_columns_are_read_through_spark(
 
 @pytest.mark.parametrize("method", ["released", "greedy", "pmi", "random"])
 def test_other_methods_select_as_many_distinct_clips(
-    make_packed: MakePacked, method: str
+    make_shared: MakePacked, method: str
 ) -> None:
-    context = make_packed(f"selection.method={method}")
+    settings = (f"selection.method={method}", f"selection.name={method}")
+    context = make_shared(*settings)
 
     select_clips(context)
 
-    picks = ids_of(picks_of(context))
+    picks = ids_of(picks_of(context, method))
     assert len(set(picks)) == N_SELECT
     ids = planted_ids()
     if method == "released":
@@ -418,13 +433,14 @@ def test_limits_hold_over_an_extended_selection(make_packed: MakePacked) -> None
     ],
 )
 def test_wrong_rules_end_before_anything_is_written(
-    make_packed: MakePacked, options: list[str], words: str
+    make_shared: MakePacked, options: list[str], words: str
 ) -> None:
-    context = make_packed(*(f"selection.{option}" for option in options))
+    settings = [f"selection.{option}" for option in options]
+    context = make_shared("selection.name=wrong", *settings)
     with pytest.raises(StageError, match=words):
         select_clips(context)
-    assert context.warehouse.read("selections").count() == 0
-    assert context.warehouse.read("contingency").count() == 0
+    for table in ("selections", "contingency"):
+        assert context.warehouse.read(table).where("selection = 'wrong'").isEmpty()
 
 
 @pytest.mark.parametrize(
