@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 # The folder of small videos has so many that are good, and one that is broken.
 N_VIDEOS = 8
 
-# Many small jobs: compiling code for each would take most of the time.
+# Many small jobs: compiling code for each would take most of the time. Tests are run
+# side by side, each process with one task at a time.
 SPARK = {
-    "spark.master": "local[2,4]",
+    "spark.master": "local[1,4]",
     "spark.driver.extraJavaOptions": (
         "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC "
         "-Xmn512m"

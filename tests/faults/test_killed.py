@@ -71,6 +71,8 @@ def _command(stage: str, root: Path, videos: Path) -> list[str]:
         f'input.uri="{videos}"',
         f'storage.root="{root}"',
         *(f"spark.{name}={value}" for name, value in SPARK.items()),
+        # Two tasks at a time, as the sessions of the other tests have not.
+        "spark.spark.master=local[2,4]",
     ]
     options = [part for setting in settings for part in ("--set", setting)]
     program = "import sys; from acav_spark.cli import main; main(sys.argv[1:])"
