@@ -32,10 +32,16 @@ _logger = logging.getLogger(__name__)
 _SILENT = "-Xlog:cds*=off"
 
 
+def existing(folder: Path) -> Path | None:
+    """Return the archive for this Java and this Spark in a folder; None if missing."""
+    archive = _archive(folder)
+    return archive if archive.is_file() else None
+
+
 def options_to_read(folder: Path) -> list[str]:
     """Return the JVM's options to start from the archive in a folder, if there."""
-    archive = _archive(folder)
-    if not archive.is_file():
+    archive = existing(folder)
+    if archive is None:
         return []
     # Spark splits the options at spaces outside of quotes.
     return [f'"-XX:SharedArchiveFile={archive}"', _SILENT]

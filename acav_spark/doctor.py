@@ -16,7 +16,7 @@ from rich.text import Text
 from acav_spark._version import __version__
 from acav_spark.errors import AcavError
 from acav_spark.java import java_version
-from acav_spark.session import get_session, local_jars
+from acav_spark.session import class_archive_file, get_session, local_jars
 from acav_spark.storage import prepare_storage
 from acav_spark.tables.catalog import FORMAT_VERSION
 
@@ -119,7 +119,10 @@ def _pyspark() -> Check:
 def _delta_jars() -> Check:
     jars = local_jars()
     if jars:
-        return Check("Delta's jars", "ok", f"{len(jars)} beside this Python")
+        found = f"{len(jars)} beside this Python"
+        if class_archive_file() is not None:
+            found += "; an archive of the JVM's classes, for a quick start"
+        return Check("Delta's jars", "ok", found)
     remedy = "'make setup' fetches them once; else every session does"
     return Check("Delta's jars", "optional", "not fetched", remedy)
 

@@ -48,6 +48,11 @@ def local_jars() -> list[Path]:
     )
 
 
+def class_archive_file() -> Path | None:
+    """Return the archive that sessions start from; None when it is not made yet."""
+    return class_archive.existing(_JARS)
+
+
 def get_session(
     settings: Mapping[str, str] | None = None, *, app_name: str = "acav_spark"
 ) -> SparkSession:
