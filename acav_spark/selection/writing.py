@@ -6,9 +6,10 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as F
+
+from acav_spark.selection.cells import TableRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from acav_spark.storage import Folder
 
 _logger = logging.getLogger(__name__)
-_CELLS_PER_FILE = 1 << 22
+# A block has a million counters.
+_BLOCKS_PER_FILE = 4
 
 
 def write_selection(
@@ -73,40 +75,30 @@ def write_contingency(
     """Put counts in the place of those that ``contingency`` has under a name.
 
     They pass through files of the scratch folder: 45 pairs of 500 clusters have eleven
-    million cells, too many to hand over from Python row by row.
+    million cells, too many to hand over from Python value by value.
     """
     scratch.delete("cells")
     uris = []
-    for number, cells in enumerate(_cells(tables)):
-        scratch.write_table(f"cells/{number:06d}.parquet", cells)
+    for number, rows_of_tables in enumerate(_table_rows(tables)):
+        scratch.write_table(f"cells/{number:06d}.parquet", rows_of_tables)
         uris.append(f"{scratch.uri}/cells/{number:06d}.parquet")
     rows = context.spark.read.parquet(*uris).withColumns(dict(marks))
     context.warehouse.replace("contingency", rows, f"selection = '{name}'")
     scratch.delete("cells")
 
 
-def _cells(tables: ContingencyTables) -> Iterator[pa.Table]:
-    """Yield the cells above zero, some millions at a time."""
-    waiting: list[pa.Table] = []
-    for first, second in tables.pairs:
-        table = tables.table(first, second)
-        rows, columns = np.nonzero(table)
-        waiting.append(
-            pa.table(
-                {
-                    "view_a": np.full(len(rows), first, np.int32),
-                    "view_b": np.full(len(rows), second, np.int32),
-                    "cluster_a": rows.astype(np.int32),
-                    "cluster_b": columns.astype(np.int32),
-                    "n_clips": table[rows, columns].astype(np.int64),
-                }
-            )
+def _table_rows(tables: ContingencyTables) -> Iterator[pa.Table]:
+    """Yield the rows of ``contingency``, some millions of cells at a time."""
+    rows = TableRows(tables)
+    starts = rows.block_starts.tolist()
+    for first in range(0, rows.n_blocks, _BLOCKS_PER_FILE):
+        blocks = range(first, min(first + _BLOCKS_PER_FILE, rows.n_blocks))
+        yield pa.Table.from_batches(
+            [
+                rows.batch(block, tables.counters[starts[block] : starts[block + 1]])
+                for block in blocks
+            ]
         )
-        if sum(part.num_rows for part in waiting) >= _CELLS_PER_FILE:
-            yield pa.concat_tables(waiting)
-            waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting)
 
 
 def selection_marks(
