@@ -228,6 +228,7 @@ SELECTIONS = Table(
         _RUN,
     ),
     {"rank_positive": "rank >= 1"},
+    skip_by=("selection", "rank"),
 )
 
 CONTINGENCY = Table(
@@ -255,6 +256,7 @@ CONTINGENCY = Table(
         "as_many_counts": "size(clusters_b) = size(n_clips)",
         "counts_positive": "array_min(n_clips) > 0",
     },
+    skip_by=("selection", "view_a", "view_b"),
 )
 
 FAILURES = Table(

@@ -475,6 +475,36 @@ def test_packed_rows_that_cannot_be_are_refused(
     assert context.warehouse.read("selections").count() == 0
 
 
+@pytest.mark.parametrize("engine", ["driver", "broadcast"])
+def test_clips_packed_twice_are_refused_by_both_engines_before_work_starts(
+    make_packed: MakePacked,
+    spark: SparkSession,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
+) -> None:
+    context = make_packed(f"selection.engine={engine}", "selection.n_lanes=4")
+    packed = f"delta.`{context.warehouse.path('packed')}`"
+    spark.sql(f"UPDATE {packed} SET clip_id = 'twice' WHERE row_number IN (0, 599)")
+    monkeypatch.setattr("acav_spark.selection.engines.read_restrictions", None)
+
+    with pytest.raises(StageError, match=r"each clip once, .* \(\['twice'\]\)"):
+        select_clips(context)
+    assert context.warehouse.read("contingency").count() == 0
+
+
+def test_different_clips_whose_hashes_meet_are_not_refused(
+    make_packed: MakePacked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "acav_spark.selection.candidates.have_distinct_hashes", lambda *_: False
+    )
+    context = make_packed()
+
+    select_clips(context)
+
+    assert ids_of(picks_of(context)) == names(core().indices)
+
+
 @pytest.mark.parametrize(
     ("clusters_b", "n_clips", "words"),
     [
