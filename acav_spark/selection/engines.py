@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -14,7 +15,7 @@ from acav_spark.selection.candidates import (
     require_distinct_clips,
     require_distinct_in_files,
 )
-from acav_spark.selection.driver import select_on_driver
+from acav_spark.selection.driver import check_possible, select_on_driver
 from acav_spark.selection.gathering import Former, former_rows, gather_candidates
 from acav_spark.selection.lane_settings import LaneSettings
 from acav_spark.selection.lanes_job import select_on_executors
@@ -154,24 +155,30 @@ def _on_driver(
     scratch: Folder,
 ) -> ContingencyTables:
     candidates = gather_candidates(packed, files, problem, former, rules, scratch)
-    started = time.monotonic()
-    tables = select_on_driver(
-        problem,
-        candidates,
-        staging,
-        n_threads=config.selection.n_threads,
-        progress=_progress(context, problem),
-    )
-    _logger.info("chose n=%d seconds=%.1f", len(staging), time.monotonic() - started)
-    # Where all clips are in memory, counting them here takes a second for ten million.
+    check_possible(problem, candidates)
     is_all = former.is_in is None and rules.allowed is None
-    write_population(
-        context,
-        config.clustering.name,
-        packed,
-        problem,
-        counted=candidates.population if is_all else None,
-    )
+    # Choosing takes one core, and no Spark: the population is written meanwhile.
+    with ThreadPoolExecutor(1) as beside:
+        writing = beside.submit(
+            write_population,
+            context,
+            config.clustering.name,
+            packed,
+            problem,
+            # Where all clips are in memory, they are counted there in seconds.
+            counted=candidates.population if is_all else None,
+        )
+        started = time.monotonic()
+        tables = select_on_driver(
+            problem,
+            candidates,
+            staging,
+            n_threads=config.selection.n_threads,
+            progress=_progress(context, problem),
+        )
+        seconds = time.monotonic() - started
+        _logger.info("chose n=%d seconds=%.1f", len(staging), seconds)
+        writing.result()
     return tables
 
 

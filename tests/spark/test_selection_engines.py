@@ -484,7 +484,8 @@ def test_clips_packed_twice_are_refused_by_both_engines_before_work_starts(
 ) -> None:
     context = make_packed(f"selection.engine={engine}", "selection.n_lanes=4")
     packed = f"delta.`{context.warehouse.path('packed')}`"
-    spark.sql(f"UPDATE {packed} SET clip_id = 'twice' WHERE row_number IN (0, 599)")
+    statement = "UPDATE {} SET clip_id = 'twice' WHERE row_number IN (0, 599)"
+    spark.sql(statement.format(packed))
     monkeypatch.setattr("acav_spark.selection.engines.read_restrictions", None)
 
     with pytest.raises(StageError, match=r"each clip once, .* \(\['twice'\]\)"):
