@@ -19,7 +19,7 @@ class PickedClips:
     Parameters
     ----------
     picks : iterable of Table
-        Staged picks, each row number at most once.
+        Staged picks, at least one table; each row number at most once.
     n_clips : int
         Rows of the packed table.
 
@@ -39,10 +39,8 @@ class PickedClips:
             self._pick_of[rows] = np.arange(self.n_picks + 1, end + 1, dtype=np.uint32)
             tables.append(table.select(_COLUMNS))
             self.n_picks = end
-        merged = pa.concat_tables(tables) if tables else None
-        self._columns = (
-            [] if merged is None else [_flat(merged[name]) for name in _COLUMNS]
-        )
+        merged = pa.concat_tables(tables)
+        self._columns = [merged[name].combine_chunks() for name in _COLUMNS]
 
     def of(self, clips: pa.RecordBatch) -> pa.Table:
         """Return the picks among some clips, with their ids.
@@ -66,8 +64,3 @@ class PickedClips:
             [clips["clip_id"].take(pa.array(places)), *columns],
             names=["clip_id", *_COLUMNS],
         )
-
-
-def _flat(column: pa.ChunkedArray) -> pa.Array:
-    whole = column.combine_chunks()
-    return whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole
