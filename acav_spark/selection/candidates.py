@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from acav_spark.errors import StageError
+from acav_spark.selection.distinct_ids import have_distinct_hashes
 from acav_spark.selection.packed_rows import (
     PackedRows,
     PackedRowsError,
@@ -18,7 +19,7 @@ from acav_spark.selection.packed_rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     import pyarrow as pa
@@ -48,16 +49,13 @@ class PackedFiles:
     n_clips: int
     rows_by_file: dict[str, int]
 
-    @property
-    def are_whole(self) -> bool:
-        """Whether the files hold the rows and no others, under their plain names.
+    def are_whole(self, columns: Sequence[str]) -> bool:
+        """Return whether the files hold the rows and no others, columns by their names.
 
         Otherwise rows were deleted without rewriting their file (deletion vectors), or
         columns go by other names (column mapping).
         """
-        return all(
-            file_rows(uri, _COLUMNS) == n for uri, n in self.rows_by_file.items()
-        )
+        return all(file_rows(uri, columns) == n for uri, n in self.rows_by_file.items())
 
 
 def packed_files(packed: DataFrame) -> PackedFiles:
@@ -66,7 +64,7 @@ def packed_files(packed: DataFrame) -> PackedFiles:
     Raises
     ------
     StageError
-        If a clip or a row number is there twice.
+        If row numbers are not those of so many rows.
     """
     rows = (
         packed.select("row_number", F.col("_metadata.file_path").alias("file"))
@@ -83,12 +81,17 @@ def packed_files(packed: DataFrame) -> PackedFiles:
             "anew."
         )
         raise StageError(msg)
-    _require_distinct_clips(packed)
     return PackedFiles(n_clips, {row["file"]: row["n"] for row in rows})
 
 
-def _require_distinct_clips(packed: DataFrame) -> None:
-    """Refuse clips that are packed twice; 8 bytes a clip are shuffled."""
+def require_distinct_clips(packed: DataFrame) -> None:
+    """Refuse clips that are packed twice; 8 bytes a clip are shuffled.
+
+    Raises
+    ------
+    StageError
+        If a clip is there twice; with examples.
+    """
     hashes = packed.select(F.xxhash64("clip_id").alias("hash"))
     doubled = [
         row["hash"]
@@ -116,6 +119,23 @@ def _require_distinct_clips(packed: DataFrame) -> None:
             f"({examples}). Run 'acav run assign_clusters' to pack anew."
         )
         raise StageError(msg)
+
+
+def require_distinct_in_files(
+    packed: DataFrame, files: PackedFiles, scratch: Folder
+) -> None:
+    """Refuse clips that are packed twice, as ``require_distinct_clips`` does.
+
+    The driver reads the ids and keeps 8 bytes of each for the while: several times as
+    fast as a shuffle. Only where hashes meet does Spark look which clips they are of.
+    """
+    started = time.monotonic()
+    batches = packed_batches(packed, files, ("clip_id",), scratch)
+    ids = (batch["clip_id"] for batch in batches)
+    if not have_distinct_hashes(ids, files.n_clips):
+        require_distinct_clips(packed)
+    seconds = time.monotonic() - started
+    _logger.info("found clips distinct n=%d seconds=%.1f", files.n_clips, seconds)
 
 
 def read_packed(
@@ -156,7 +176,7 @@ def read_packed(
         files.n_clips, n_clusters, kept=kept, counted=counted, tables=tables
     )
     try:
-        for batch in _batches(packed, files, scratch):
+        for batch in packed_batches(packed, files, _COLUMNS, scratch):
             rows.add(batch)
         rows.finish()
     except PackedRowsError as error:
@@ -176,14 +196,15 @@ def read_packed(
     return rows
 
 
-def _batches(
-    packed: DataFrame, files: PackedFiles, scratch: Folder
+def packed_batches(
+    packed: DataFrame, files: PackedFiles, columns: Sequence[str], scratch: Folder
 ) -> Iterator[pa.RecordBatch]:
-    if files.are_whole:
-        yield from read_columns(sorted(files.rows_by_file), _COLUMNS)
+    """Yield columns of packed rows from their files, or written again by Spark."""
+    if files.are_whole(columns):
+        yield from read_columns(sorted(files.rows_by_file), columns)
         return
     _logger.info("packed files cannot be read as they are: Spark writes them again")
-    yield from written_batches(packed.select(*_COLUMNS), scratch, "packed")
+    yield from written_batches(packed.select(*columns), scratch, "packed")
 
 
 def written_batches(

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from acav_spark.progress import Rate
-from acav_spark.selection.candidates import packed_files
-from acav_spark.selection.driver import select_on_driver
+from acav_spark.selection.candidates import (
+    packed_files,
+    require_distinct_clips,
+    require_distinct_in_files,
+)
+from acav_spark.selection.driver import check_possible, select_on_driver
 from acav_spark.selection.gathering import Former, former_rows, gather_candidates
 from acav_spark.selection.lane_settings import LaneSettings
 from acav_spark.selection.lanes_job import select_on_executors
@@ -83,6 +88,10 @@ def choose_and_write(
     folder = picks_folder(context, name)
     scratch = Folder(f"{folder.uri}/scratch")
     files = packed_files(packed)
+    if chosen.engine == "driver":
+        require_distinct_in_files(packed, files, scratch)
+    else:
+        require_distinct_clips(packed)
     former = Former.none()
     if problem.n_before:
         selected = context.warehouse.read("selections").where(f"selection = '{name}'")
@@ -109,19 +118,26 @@ def choose_and_write(
             )
             tables = outcome.tables
             metrics = {"n_rounds": outcome.n_rounds, "staleness": outcome.staleness}
+            write_population(context, config.clustering.name, packed, problem)
         else:
             tables = _on_driver(
                 context, config, problem, packed, files, staging, former, rules, scratch
             )
     finally:
         context.reporter.finish()
-    write_population(context, config.clustering.name, packed, problem)
     marks = selection_marks(name, stage_hash=run.run.stage_hash, run_id=run.run_id)
     write_contingency(context, name, tables, scratch, marks=marks)
     kind = {"method": chosen.method, "clustering": config.clustering.name}
     marks |= {column: F.lit(value) for column, value in kind.items()}
     write_selection(
-        context, name, packed, staging, n_before=problem.n_before, marks=marks
+        context,
+        name,
+        packed,
+        staging,
+        n_before=problem.n_before,
+        marks=marks,
+        scratch=scratch,
+        files=files if chosen.engine == "driver" else None,
     )
     folder.delete(".")
     return {"objective": tables.objective(), **metrics}
@@ -139,24 +155,30 @@ def _on_driver(
     scratch: Folder,
 ) -> ContingencyTables:
     candidates = gather_candidates(packed, files, problem, former, rules, scratch)
-    started = time.monotonic()
-    tables = select_on_driver(
-        problem,
-        candidates,
-        staging,
-        n_threads=config.selection.n_threads,
-        progress=_progress(context, problem),
-    )
-    _logger.info("chose n=%d seconds=%.1f", len(staging), time.monotonic() - started)
-    if former.is_in is None and rules.allowed is None:
-        # All clips are in memory: counting them here takes a second a million.
-        write_population(
+    check_possible(problem, candidates)
+    is_all = former.is_in is None and rules.allowed is None
+    # Choosing takes one core, and no Spark: the population is written meanwhile.
+    with ThreadPoolExecutor(1) as beside:
+        writing = beside.submit(
+            write_population,
             context,
             config.clustering.name,
             packed,
             problem,
-            counted=candidates.population,
+            # Where all clips are in memory, they are counted there in seconds.
+            counted=candidates.population if is_all else None,
         )
+        started = time.monotonic()
+        tables = select_on_driver(
+            problem,
+            candidates,
+            staging,
+            n_threads=config.selection.n_threads,
+            progress=_progress(context, problem),
+        )
+        seconds = time.monotonic() - started
+        _logger.info("chose n=%d seconds=%.1f", len(staging), seconds)
+        writing.result()
     return tables
 
 

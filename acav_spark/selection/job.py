@@ -51,7 +51,8 @@ def select_clips(context: StageContext) -> StageResult:
     Notes
     -----
     Memory of ``engine: driver``: two bytes for each view of each clip, one for each
-    clip, four for each clip and limit, and 18 for each cell of the tables.
+    clip, four for each clip and limit, and 26 for each cell of the tables. Before that,
+    eight for each clip; after it, four for each clip and 32 for each pick.
     """
     chosen = context.config.selection
     name = current_name(context, chosen.name)

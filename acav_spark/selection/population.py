@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from acav_spark.config import section_hash
+from acav_spark.selection.cells import COLUMNS, TableRows
 from acav_spark.selection.writing import selection_marks, write_contingency
 from acav_spark.storage import Folder
 
@@ -30,10 +32,7 @@ if TYPE_CHECKING:
     from acav_spark.selection.problem import Problem
 
 _logger = logging.getLogger(__name__)
-# Counters of a block: 8 MB, far below what a row may have.
-_BLOCK = 1 << 20
 _BLOCKS = "block INT, counts BINARY"
-_CELLS = "view_a INT, view_b INT, cluster_a INT, cluster_b INT, n_clips LONG"
 
 
 @dataclass(frozen=True)
@@ -52,49 +51,31 @@ class _Counter:
             n_rows += len(ids)
             tables.count(ids)
         if n_rows:
-            yield from _blocks(tables.counters)
+            starts = TableRows(tables).block_starts.tolist()
+            for number, (start, end) in enumerate(pairwise(starts)):
+                yield _block(number, tables.counters[start:end])
 
-    def cells(self, batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
-        """Yield the cells above zero of summed blocks."""
-        empty = self.problem.empty_tables()
-        ends = empty.offsets[: len(empty.pairs) + 1]
-        pairs = np.array(empty.pairs, dtype=np.int32)
-        sizes = np.array(empty.n_clusters, dtype=np.int64)
+    def rows(self, batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        """Yield the rows of ``contingency`` of summed blocks."""
+        table_rows = TableRows(self.problem.empty_tables())
         for number, counts in _summed(batches).items():
-            at = np.flatnonzero(counts)
-            counters = at + number * _BLOCK
-            is_cell = counters < ends[-1]
-            at, counters = at[is_cell], counters[is_cell]
-            which = np.searchsorted(ends, counters, side="right") - 1
-            within = counters - ends[which]
-            width = sizes[pairs[which, 1]]
-            arrays = [
-                pairs[which, 0],
-                pairs[which, 1],
-                (within // width).astype(np.int32),
-                (within % width).astype(np.int32),
-                counts[at],
-            ]
-            names = ["view_a", "view_b", "cluster_a", "cluster_b", "n_clips"]
-            yield pa.RecordBatch.from_arrays([pa.array(a) for a in arrays], names)
+            yield table_rows.batch(number, counts)
 
 
-def _blocks(counters: NDArray[np.int64]) -> Iterable[pa.RecordBatch]:
-    for number, start in enumerate(range(0, len(counters), _BLOCK)):
-        counts = counters[start : start + _BLOCK].tobytes()
-        yield pa.RecordBatch.from_arrays(
-            [pa.array([number], pa.int32()), pa.array([counts], pa.binary())],
-            ["block", "counts"],
-        )
+def _block(number: int, counts: NDArray[np.int64]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array([number], pa.int32()),
+            pa.array([counts.tobytes()], pa.binary()),
+        ],
+        ["block", "counts"],
+    )
 
 
 def _sum_blocks(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
     """Yield each block's sum; all rows of a block come to one task."""
     for number, counts in _summed(batches).items():
-        yield pa.RecordBatch.from_arrays(
-            [pa.array([number], pa.int32()), pa.array([counts.tobytes()], pa.binary())],
-            ["block", "counts"],
-        )
+        yield _block(number, counts)
 
 
 def _summed(batches: Iterable[pa.RecordBatch]) -> dict[int, NDArray[np.int64]]:
@@ -110,7 +91,7 @@ def _summed(batches: Iterable[pa.RecordBatch]) -> dict[int, NDArray[np.int64]]:
 def _counted(clusters: DataFrame, counter: _Counter) -> DataFrame:
     """Return blocks of counts by task, those of a block together."""
     parallelism = clusters.sparkSession.sparkContext.defaultParallelism
-    n_blocks = -(-len(counter.problem.empty_tables().counters) // _BLOCK)
+    n_blocks = TableRows(counter.problem.empty_tables()).n_blocks
     rows = clusters.select("clusters").coalesce(parallelism)
     blocks = rows.mapInArrow(counter.count, _BLOCKS)
     return blocks.repartition(min(n_blocks, 4 * parallelism), "block")
@@ -130,18 +111,19 @@ def count_clips(clusters: DataFrame, problem: Problem) -> ContingencyTables:
     """
     blocks = _counted(clusters, _Counter(problem))
     tables = problem.empty_tables()
+    starts = TableRows(tables).block_starts
     for row in blocks.mapInArrow(_sum_blocks, _BLOCKS).toLocalIterator():
-        start = row["block"] * _BLOCK
+        start = starts[row["block"]]
         counts = np.frombuffer(bytes(row["counts"]), dtype=np.int64)
         tables.counters[start : start + len(counts)] = counts
     return tables
 
 
 def contingency_rows(clusters: DataFrame, problem: Problem) -> DataFrame:
-    """Return the cells above zero of the tables of packed rows, without the driver."""
+    """Return the rows of ``contingency`` of packed rows, without the driver."""
     counter = _Counter(problem)
     blocks = _counted(clusters, counter)
-    return blocks.mapInArrow(counter.cells, _CELLS)
+    return blocks.mapInArrow(counter.rows, COLUMNS)
 
 
 def population_name(clustering: str) -> str:

@@ -6,22 +6,29 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as F
 
+from acav_spark.selection.candidates import packed_batches
+from acav_spark.selection.cells import TableRows
+from acav_spark.selection.picked_clips import PickedClips
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pyspark.sql import Column, DataFrame
 
     from acav_spark.context import StageContext
+    from acav_spark.selection.candidates import PackedFiles
     from acav_spark.selection.contingency import ContingencyTables
     from acav_spark.selection.staging import PickStaging
     from acav_spark.storage import Folder
 
 _logger = logging.getLogger(__name__)
-_CELLS_PER_FILE = 1 << 22
+# A block has a million counters.
+_BLOCKS_PER_FILE = 4
+# A file of so many picks has some 40 MB.
+_PICKS_PER_FILE = 1 << 19
 
 
 def write_selection(
@@ -32,8 +39,10 @@ def write_selection(
     *,
     n_before: int,
     marks: Mapping[str, Column],
+    scratch: Folder,
+    files: PackedFiles | None = None,
 ) -> None:
-    """Write staged picks with their clip ids to ``selections``: one job, one commit.
+    """Write staged picks with their clip ids to ``selections``: one commit.
 
     Parameters
     ----------
@@ -49,17 +58,54 @@ def write_selection(
         Clips of the selection that are in the table already.
     marks : mapping of str to Column
         Columns that all rows have alike.
+    scratch : Folder
+        Takes the picks with their ids, where the driver puts them together.
+    files : PackedFiles, optional
+        Where the packed rows are, if the driver is to look up the ids in them: it needs
+        four bytes a clip and 32 a pick, and is done before Spark has sorted both sides
+        of a join. By default Spark joins.
     """
     started = time.monotonic()
-    picks = context.spark.read.parquet(*staging.uris).drop("score")
-    clips = packed.select("row_number", "clip_id")
-    rows = picks.join(clips, "row_number").drop("row_number").withColumns(dict(marks))
+    if files is None:
+        picks = context.spark.read.parquet(*staging.uris).drop("score")
+        clips = packed.select("row_number", "clip_id")
+        rows = picks.join(clips, "row_number").drop("row_number")
+    else:
+        uris = _put_together(packed, files, staging, scratch)
+        rows = context.spark.read.parquet(*uris)
     where = f"selection = '{name}' AND rank > {n_before}"
-    context.warehouse.replace("selections", rows, where)
+    context.warehouse.replace("selections", rows.withColumns(dict(marks)), where)
     seconds = time.monotonic() - started
     _logger.info(
         "wrote selection name=%s n_picks=%d seconds=%.1f", name, len(staging), seconds
     )
+
+
+def _put_together(
+    packed: DataFrame, files: PackedFiles, staging: PickStaging, scratch: Folder
+) -> list[str]:
+    """Write picks with clip ids to scratch files; return where they are."""
+    scratch.delete("picked")
+    picked = PickedClips(staging.tables(), files.n_clips)
+    uris: list[str] = []
+    columns = ("row_number", "clip_id")
+    batches = packed_batches(packed, files, columns, scratch)
+    for table in _by_size(map(picked.of, batches), _PICKS_PER_FILE):
+        scratch.write_table(f"picked/{len(uris):06d}.parquet", table)
+        uris.append(f"{scratch.uri}/picked/{len(uris):06d}.parquet")
+    return uris
+
+
+def _by_size(tables: Iterable[pa.Table], n_rows: int) -> Iterator[pa.Table]:
+    """Yield tables put together until they have so many rows; the last has fewer."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(part.num_rows for part in waiting) >= n_rows:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def write_contingency(
@@ -73,40 +119,30 @@ def write_contingency(
     """Put counts in the place of those that ``contingency`` has under a name.
 
     They pass through files of the scratch folder: 45 pairs of 500 clusters have eleven
-    million cells, too many to hand over from Python row by row.
+    million cells, too many to hand over from Python value by value.
     """
     scratch.delete("cells")
     uris = []
-    for number, cells in enumerate(_cells(tables)):
-        scratch.write_table(f"cells/{number:06d}.parquet", cells)
+    for number, rows_of_tables in enumerate(_table_rows(tables)):
+        scratch.write_table(f"cells/{number:06d}.parquet", rows_of_tables)
         uris.append(f"{scratch.uri}/cells/{number:06d}.parquet")
     rows = context.spark.read.parquet(*uris).withColumns(dict(marks))
     context.warehouse.replace("contingency", rows, f"selection = '{name}'")
     scratch.delete("cells")
 
 
-def _cells(tables: ContingencyTables) -> Iterator[pa.Table]:
-    """Yield the cells above zero, some millions at a time."""
-    waiting: list[pa.Table] = []
-    for first, second in tables.pairs:
-        table = tables.table(first, second)
-        rows, columns = np.nonzero(table)
-        waiting.append(
-            pa.table(
-                {
-                    "view_a": np.full(len(rows), first, np.int32),
-                    "view_b": np.full(len(rows), second, np.int32),
-                    "cluster_a": rows.astype(np.int32),
-                    "cluster_b": columns.astype(np.int32),
-                    "n_clips": table[rows, columns].astype(np.int64),
-                }
-            )
+def _table_rows(tables: ContingencyTables) -> Iterator[pa.Table]:
+    """Yield the rows of ``contingency``, some millions of cells at a time."""
+    rows = TableRows(tables)
+    starts = rows.block_starts.tolist()
+    for first in range(0, rows.n_blocks, _BLOCKS_PER_FILE):
+        blocks = range(first, min(first + _BLOCKS_PER_FILE, rows.n_blocks))
+        yield pa.Table.from_batches(
+            [
+                rows.batch(block, tables.counters[starts[block] : starts[block + 1]])
+                for block in blocks
+            ]
         )
-        if sum(part.num_rows for part in waiting) >= _CELLS_PER_FILE:
-            yield pa.concat_tables(waiting)
-            waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting)
 
 
 def selection_marks(

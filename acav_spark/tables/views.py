@@ -11,6 +11,9 @@ VIEWS: dict[str, str] = {
     "curated_clips": "Selected clips with video, times, rank, gain and cluster ids.",
     "cluster_members": "One row for each clip and view: the cluster it lies in.",
     "cluster_sizes": "Clips of each cluster, in the population and in each selection.",
+    "contingency_cells": (
+        "One row for each pair of clusters of two views that meet: the clips in both."
+    ),
     "selection_progress": "Gain and objective along each selection.",
 }
 """Name and meaning of every view."""
@@ -30,6 +33,13 @@ _CLUSTER_SIZES = """
     LEFT JOIN selections t
       ON t.selection = s.selection AND t.clip_id = m.clip_id
     GROUP BY m.clustering, m.extractor, m.layer, m.cluster, s.selection
+"""
+_CONTINGENCY_CELLS = """
+    SELECT t.selection, t.view_a, t.view_b, t.cluster_a,
+           c.cell.clusters_b AS cluster_b, c.cell.n_clips AS n_clips,
+           t.stage_hash, t.run_id
+    FROM contingency t
+    LATERAL VIEW explode(arrays_zip(t.clusters_b, t.n_clips)) c AS cell
 """
 _SELECTION_PROGRESS = """
     SELECT selection, rank, clip_id, batch, gain, objective FROM selections
@@ -63,6 +73,7 @@ def create_views(spark: SparkSession, codebooks: DataFrame) -> list[str]:
         )
     spark.sql(_CLUSTER_MEMBERS).createOrReplaceTempView("cluster_members")
     spark.sql(_CLUSTER_SIZES).createOrReplaceTempView("cluster_sizes")
+    spark.sql(_CONTINGENCY_CELLS).createOrReplaceTempView("contingency_cells")
     spark.sql(_SELECTION_PROGRESS).createOrReplaceTempView("selection_progress")
     spark.sql(_curated_clips(positions)).createOrReplaceTempView("curated_clips")
     return list(VIEWS)

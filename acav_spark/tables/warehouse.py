@@ -207,6 +207,9 @@ class Warehouse:
         )
         for constraint, condition in table.constraints.items():
             builder = builder.property(f"delta.constraints.{constraint}", condition)
+        if table.skip_by:
+            columns = ",".join(table.skip_by)
+            builder = builder.property("delta.dataSkippingStatsColumns", columns)
         for column in table.columns:
             builder = builder.addColumn(
                 column.name,

@@ -112,7 +112,9 @@ def test_the_stored_objective_is_scikit_learns_mean_mutual_information(
 def test_the_contingency_table_counts_the_selected_clips(curated: StageContext) -> None:
     read = curated.warehouse.read
     n_selected = read("selections").count()
-    chosen = read("contingency").where("selection = 'main'")
+    curated.warehouse.register_views()
+    cells = curated.spark.table("contingency_cells")
+    chosen = cells.where("selection = 'main'")
     totals = chosen.groupBy("view_a", "view_b").agg(F.sum("n_clips"))
     assert totals.count() == 45
     assert {row[2] for row in totals.collect()} == {n_selected}

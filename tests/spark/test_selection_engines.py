@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from contents import contents
 from delta.tables import DeltaTable
 from packed_tables import (
     N_CLIPS,
@@ -32,7 +33,12 @@ from acav_spark.selection import (
 )
 from acav_spark.selection.explaining import explain_gains
 from acav_spark.selection.job import problem_of, select_clips
-from acav_spark.selection.population import clusters_of, count_clips
+from acav_spark.selection.population import (
+    clusters_of,
+    count_clips,
+    write_population,
+)
+from acav_spark.tables.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +113,23 @@ def names(rows: NDArray[np.int64]) -> list[str]:
     return [clip_name(row) for row in rows.tolist()]
 
 
+def assert_stored(
+    context: StageContext, selection: str, tables: ContingencyTables
+) -> None:
+    """Compare the cells of a selection with tables, cell by cell."""
+    context.warehouse.register_views()
+    cells = context.spark.table("contingency_cells")
+    found = {
+        (r["view_a"], r["view_b"], r["cluster_a"], r["cluster_b"]): r["n_clips"]
+        for r in cells.where(f"selection = '{selection}'").collect()
+    }
+    for first, second in PAIRS:
+        table = tables.table(first, second)
+        for i, j in np.argwhere(table).tolist():
+            assert found.pop((first, second, i, j)) == table[i, j]
+    assert not found
+
+
 def test_the_driver_engine_writes_the_picks_of_the_core(
     make_packed: MakePacked,
 ) -> None:
@@ -122,16 +145,7 @@ def test_the_driver_engine_writes_the_picks_of_the_core(
     np.testing.assert_array_equal([r["objective"] for r in picks], expected.objectives)
     assert [row["batch"] for row in picks] == expected.batches.tolist()
     assert {row["lane"] for row in picks} == {None}
-    cells = context.warehouse.read("contingency").where("selection = 'main'").collect()
-    found = {
-        (r["view_a"], r["view_b"], r["cluster_a"], r["cluster_b"]): r["n_clips"]
-        for r in cells
-    }
-    for first, second in PAIRS:
-        table = expected.tables.table(first, second)
-        for i, j in np.argwhere(table).tolist():
-            assert found.pop((first, second, i, j)) == table[i, j]
-    assert not found
+    assert_stored(context, "main", expected.tables)
     assert result.metrics["objective"] == pytest.approx(expected.objective, abs=1e-12)
     assert not (context.folder.list("_selecting"))
     assert select_clips(context).is_unchanged
@@ -179,7 +193,7 @@ def test_stored_selections_and_the_population_are_counted_where_they_are(
     select_clips(context)
     expected = core()
     packed = context.warehouse.read("packed").where("clustering = 'main'")
-    problem = problem_of(context, context.config, 0, 0, 0)
+    problem = problem_of(context, context.config, N_CLIPS, 0, N_SELECT)
 
     counted = count_clips(clusters_of(context, "main", packed), problem)
 
@@ -190,16 +204,13 @@ def test_stored_selections_and_the_population_are_counted_where_they_are(
     population = ContingencyTables.from_assignments(
         planted_ids(), PAIRS, n_clusters=N_CLUSTERS
     )
-    cells = context.warehouse.read("contingency").where("selection = 'population:main'")
-    found = {
-        (r["view_a"], r["view_b"], r["cluster_a"], r["cluster_b"]): r["n_clips"]
-        for r in cells.collect()
-    }
-    for first_view, second_view in PAIRS:
-        table = population.table(first_view, second_view)
-        for i, j in np.argwhere(table).tolist():
-            assert found.pop((first_view, second_view, i, j)) == table[i, j]
-    assert not found
+    assert_stored(context, "population:main", population)
+    stored = contents(context.warehouse, "contingency")
+    context.warehouse.delete("contingency", "selection = 'population:main'")
+
+    assert write_population(context, "main", packed, problem)
+
+    assert contents(context.warehouse, "contingency") == stored, "executors count alike"
 
 
 def test_explained_gains_are_those_at_the_moment_of_choice_or_after_the_end(
@@ -398,6 +409,7 @@ def test_limits_hold_over_an_extended_selection(make_packed: MakePacked) -> None
         row["selection"]: row["n"]
         for row in longer.warehouse.read("contingency")
         .where("view_a = 0 AND view_b = 1")
+        .select("selection", F.explode("n_clips").alias("n_clips"))
         .groupBy("selection")
         .agg(F.sum("n_clips").alias("n"))
         .collect()
@@ -477,3 +489,56 @@ def test_packed_rows_that_cannot_be_are_refused(
     with pytest.raises(StageError, match=words):
         select_clips(context)
     assert context.warehouse.read("selections").count() == 0
+
+
+@pytest.mark.parametrize("engine", ["driver", "broadcast"])
+def test_clips_packed_twice_are_refused_by_both_engines_before_work_starts(
+    make_packed: MakePacked,
+    spark: SparkSession,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
+) -> None:
+    context = make_packed(f"selection.engine={engine}", "selection.n_lanes=4")
+    packed = f"delta.`{context.warehouse.path('packed')}`"
+    statement = "UPDATE {} SET clip_id = 'twice' WHERE row_number IN (0, 599)"
+    spark.sql(statement.format(packed))
+    monkeypatch.setattr("acav_spark.selection.engines.read_restrictions", None)
+
+    with pytest.raises(StageError, match=r"each clip once, .* \(\['twice'\]\)"):
+        select_clips(context)
+    assert context.warehouse.read("contingency").count() == 0
+
+
+def test_different_clips_whose_hashes_meet_are_not_refused(
+    make_packed: MakePacked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "acav_spark.selection.candidates.have_distinct_hashes", lambda *_: False
+    )
+    context = make_packed()
+
+    select_clips(context)
+
+    assert ids_of(picks_of(context)) == names(core().indices)
+
+
+@pytest.mark.parametrize(
+    ("clusters_b", "n_clips", "words"),
+    [
+        ("array(1, 2)", "array(3)", "as_many_counts"),
+        ("array(1, 2)", "array(3, 0)", "counts_positive"),
+        ("array()", "array()", "counts_positive"),
+    ],
+)
+def test_rows_of_contingency_that_cannot_be_are_refused(
+    spark: SparkSession, tmp_path: Path, clusters_b: str, n_clips: str, words: str
+) -> None:
+    warehouse = Warehouse(spark, str(tmp_path))
+    row = (
+        "SELECT 'x' AS selection, 0 AS view_a, 1 AS view_b, 4 AS cluster_a, "
+        f"{clusters_b} AS clusters_b, {n_clips} AS n_clips, "
+        "'h' AS stage_hash, 'r' AS run_id"
+    )
+    with pytest.raises(Exception, match=words):
+        warehouse.append("contingency", spark.sql(row))
+    assert warehouse.read("contingency").count() == 0

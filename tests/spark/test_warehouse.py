@@ -147,3 +147,5 @@ def test_every_table_can_be_created_with_its_constraints_and_comments(
         for name, condition in table.constraints.items():
             assert values[f"delta.constraints.{name}"] == condition
         assert values["acav.key"] == ",".join(table.key)
+        noted = values.get("delta.dataSkippingStatsColumns", "")
+        assert noted == ",".join(table.skip_by)

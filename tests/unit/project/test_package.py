@@ -89,6 +89,7 @@ def test_every_row_of_every_table_says_which_run_and_settings_made_it() -> None:
         names = table.column_names
         assert len(set(names)) == len(names)
         assert set(table.key) <= set(names)
+        assert set(table.skip_by) <= set(names)
         assert {"run_id", "stage_hash"} <= set(names), table.name
         for column in table.columns:
             assert column.comment.endswith("."), (table.name, column.name)
