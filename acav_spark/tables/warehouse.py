@@ -20,7 +20,7 @@ from acav_spark.tables.catalog import FORMAT_VERSION, TABLES, table_named
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from delta.tables import DeltaTable
+    from delta.tables import DeltaTable, DeltaTableBuilder
     from pyspark.sql import DataFrame, SparkSession
 
     from acav_spark.tables.schema import Table
@@ -55,8 +55,11 @@ class Warehouse:
 
     def exists(self, name: str) -> bool:
         """Return whether a table was ever written."""
-        if name not in self._known and self._folder.exists(f"{name}/_delta_log"):
-            self._known.add(name)
+        if name not in self._known:
+            # A log without a commit is that of a table which is just being created.
+            log = self._folder.list(f"{name}/_delta_log")
+            if any(re.match(r"\d{20}\.(json|checkpoint)", entry) for entry in log):
+                self._known.add(name)
         return name in self._known
 
     def read(self, name: str) -> DataFrame:
@@ -219,9 +222,22 @@ class Warehouse:
             )
         if table.partition_by:
             builder = builder.partitionedBy(*table.partition_by)
-        _insist(builder.execute, name)
+        self._create(builder, name)
         self._known.add(name)
         self._is_complete.add(name)
+
+    def _create(self, builder: DeltaTableBuilder, name: str) -> None:
+        """Create a table, unless another driver does so at the same moment."""
+        from pyspark.errors import AnalysisException
+
+        try:
+            _insist(builder.execute, name)
+        except AnalysisException:
+            # Delta saw the other's files, and not yet the commit that they belong to.
+            if not self._folder.exists(f"{name}/_delta_log"):
+                raise
+            time.sleep(1)
+            _insist(builder.execute, name)
 
     def _complete(self, name: str) -> None:
         """Add columns that an earlier version's table does not have; they are empty."""

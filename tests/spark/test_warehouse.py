@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING
 
 import pytest
+from pyspark.errors import AnalysisException
 
 from acav_spark.errors import TableError
 from acav_spark.tables import TABLES
@@ -92,6 +95,40 @@ def test_two_drivers_that_write_at_once_lose_and_double_nothing(
         list(drivers.map(write, chunks))
 
     assert _ids(Warehouse(spark, root)) == list("abcdefg")
+
+
+def test_a_table_that_another_driver_is_just_creating_is_taken_as_it_comes(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    root = tmp_path / "begun by another"
+    other = Warehouse(spark, str(root / "other"))
+    other.insert("clips", _clips(spark, "a"))
+    # Its first commit is not there yet.
+    shutil.copytree(root / "other" / "clips", root / "clips")
+    commits = sorted((root / "clips" / "_delta_log").glob("*.json"))
+    hidden = [commit.rename(commit.with_suffix(".later")) for commit in commits]
+    ours = Warehouse(spark, str(root))
+
+    def show_commits() -> None:
+        time.sleep(0.5)
+        for path in hidden:
+            path.rename(path.with_suffix(".json"))
+
+    with ThreadPoolExecutor(1) as another:
+        shown = another.submit(show_commits)
+        ours.insert("clips", _clips(spark, "a", "b"))
+        shown.result()
+
+    assert _ids(Warehouse(spark, str(root))) == ["a", "b"]
+
+
+def test_a_folder_with_other_files_is_not_made_a_table(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "notes.txt").write_text("in the way")
+    with pytest.raises(AnalysisException, match="is not a Delta table"):
+        Warehouse(spark, str(tmp_path)).insert("clips", _clips(spark, "a"))
 
 
 def test_upsert_overwrites_and_update_changes_named_columns_only(
