@@ -15,7 +15,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from record import about as about_here
@@ -78,6 +78,7 @@ def main() -> None:
                 "share": options.share,
                 "pairing": options.pairing,
                 "batch_size": options.batch_size,
+                "prior": options.prior,
                 "per_batch": options.per_batch,
                 "n_clusters": options.n_clusters or "auto",
                 "n_videos": options.n_videos,
@@ -87,6 +88,10 @@ def main() -> None:
         }
         options.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     assert worst >= LOWEST_PRECISION or options.no_check, worst
+
+
+def _prior(text: str) -> float | Literal["recommended"]:
+    return "recommended" if text == "recommended" else float(text)
 
 
 def parsed_options() -> argparse.Namespace:
@@ -100,6 +105,7 @@ def parsed_options() -> argparse.Namespace:
     parser.add_argument("--pairing", default="bipartite")
     parser.add_argument("--batch-size", type=int, default=60)
     parser.add_argument("--per-batch", type=int, default=3)
+    parser.add_argument("--prior", type=_prior, default="recommended")
     parser.add_argument("--clip-duration-s", type=float, default=4.0)
     parser.add_argument("--max-clips", type=int, default=5, help="of one video")
     parser.add_argument("--folder", type=Path, help="keep the corpora here")
@@ -133,6 +139,7 @@ def run_seed(
             n_select=round(options.share * len(clips)),
             pairing=options.pairing,
             batch_size=options.batch_size,
+            prior=options.prior,
             per_batch=options.per_batch,
         ),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -52,6 +52,8 @@ class Settings:
         Pairs of views whose information is summed.
     batch_size, per_batch : int
         Of Algorithm 1.
+    prior : float, "recommended" or None
+        Strength of the population's prior.
     preprocess, learning_rate, n_epochs
         Of the clustering.
     """
@@ -62,6 +64,7 @@ class Settings:
     pairing: PairingName | Sequence[Sequence[int]] = "combination"
     batch_size: int = 200
     per_batch: int = 10
+    prior: float | Literal["recommended"] | None = None
     preprocess: PreprocessName = "standardise"
     learning_rate: float = 0.01
     n_epochs: int = 100
@@ -104,6 +107,7 @@ def five_seeds(
     pairing: PairingName | Sequence[Sequence[int]] = "combination",
     batch_size: int = 200,
     per_batch: int = 10,
+    prior: float | Literal["recommended"] | None = None,
     preprocess: PreprocessName = "standardise",
     learning_rate: float = 0.01,
     n_epochs: int = 100,
@@ -118,7 +122,7 @@ def five_seeds(
         The labels; looked at after the selections only.
     seeds : sequence of int
         Seeds of clustering and selection.
-    modalities, n_clusters, n_select, pairing, batch_size, per_batch
+    modalities, n_clusters, n_select, pairing, batch_size, per_batch, prior
         As in ``Settings``.
     preprocess, learning_rate, n_epochs
         As in ``Settings``.
@@ -135,6 +139,7 @@ def five_seeds(
         pairing=pairing,
         batch_size=batch_size,
         per_batch=per_batch,
+        prior=prior,
         preprocess=preprocess,
         learning_rate=learning_rate,
         n_epochs=n_epochs,
@@ -190,6 +195,7 @@ def shares_of_seed(
             pairs=pairs,
             batch_size=settings.batch_size,
             per_batch=settings.per_batch,
+            prior=settings.prior,
             seed=seed,
         )
         return float(is_corresponding[selection.indices].mean())

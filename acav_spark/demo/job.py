@@ -88,6 +88,7 @@ def gather_correspondence(context: StageContext, name: str) -> Correspondence | 
         seeds=_SEEDS,
         pairing=selection.pairing,
         batch_size=selection.batch_size,
+        prior=selection.prior,
         per_batch=selection.per_batch,
         preprocess=clustering.preprocess,
         learning_rate=clustering.learning_rate,
