@@ -51,7 +51,7 @@ def make(folder: Path) -> None:
     """Write the archive for this Java and this Spark into a folder, once.
 
     A child process runs a session on small tables; its JVM writes the archive when it
-    ends: some 20 seconds and 180 MB.
+    ends: some 40 seconds and 190 MB.
 
     Raises
     ------
