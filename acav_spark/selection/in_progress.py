@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from acav_spark.selection.batches import Batches
 from acav_spark.selection.float_picker import FloatPicker
-from acav_spark.selection.picker import ExactPicker, Taken
-from acav_spark.selection.pool import CandidatePool
+from acav_spark.selection.picker import ExactPicker
+from acav_spark.selection.pool import CandidatePool, most_extra
 from acav_spark.selection.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class BatchSettings:
     seed : int
         Seed of the draws.
     n_threads : int
-        Threads that set up a batch; no result depends on it.
+        Threads that set up a batch, and the next one; no result depends on it.
     mode : {"paper", "released"}
         Whether the best is taken again after each choice (Algorithm 1), or a batch is
         scored once and its top taken, as the authors' published code does.
@@ -199,30 +200,36 @@ class SelectionInProgress:
 
         Ends early when no candidate is left that the limits allow.
         """
-        settings = self._settings
+        batches = Batches(
+            *(self._pool, self._picker, self._assignments),
+            *(self._groups, self._batch_size),
+        )
         while self.n_done < self._n_select:
-            if settings.is_in_order:
-                rows = self._pool.draw_all()
-            else:
-                rows = self._pool.draw(self._batch_size, self._n_batches)
+            rows, scores = self._taken(batches)
             if len(rows) == 0:
                 return
-            n_take = min(settings.per_batch, self._n_select - self.n_done, len(rows))
-            taken = self._taken(rows, n_take)
-            self._pool.keep(taken.positions)
-            gains, objectives = self._trajectory.follow(taken.scores)
-            chosen = rows[taken.positions]
-            self.n_done += len(chosen)
+            gains, objectives = self._trajectory.follow(scores)
+            self.n_done += len(rows)
             self._n_batches += 1
-            yield Picks(chosen, taken.scores, gains, objectives, self._n_batches - 1)
+            yield Picks(rows, scores, gains, objectives, self._n_batches - 1)
 
-    def _taken(self, rows: NDArray[np.int64], n_take: int) -> Taken:
-        take = (
-            self._picker.take_best
-            if self._settings.mode == "paper"
-            else self._picker.take_top
-        )
-        return take(self._assignments, rows, n_take, self._groups)
+    def _taken(self, batches: Batches) -> Choices:
+        """Take from the next batch; nothing where no candidate is left."""
+        settings, pool = self._settings, self._pool
+        n_left = self._n_select - self.n_done
+        n_most = min(settings.per_batch, n_left)
+        if settings.mode == "paper" and not settings.is_in_order:
+            rows, taken = batches.take_best(self._n_batches, n_most, n_left - n_most)
+            return rows, taken.scores
+        if settings.is_in_order:
+            rows = pool.draw_all()
+        else:
+            rows = pool.draw(self._batch_size, self._n_batches)
+        picker, n_take = self._picker, min(n_most, len(rows))
+        take = picker.take_best if settings.mode == "paper" else picker.take_top
+        taken = take(self._assignments, rows, n_take, self._groups)
+        pool.keep(taken.positions)
+        return rows[taken.positions], taken.scores
 
     def _fresh_pool(self) -> CandidatePool:
         return CandidatePool(
@@ -238,7 +245,7 @@ class SelectionInProgress:
         return ExactPicker(
             tables,
             prior=self._prior,
-            batch_size=self._batch_size,
+            batch_size=self._batch_size + most_extra(self._batch_size),
             n_expected=self._n_select,
             n_threads=self._settings.n_threads,
         )

@@ -6,32 +6,42 @@ the float64 picker of ``float_picker``.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from acav_spark.selection.batch_setup import BatchSetup
 from acav_spark.selection.count_codes import code_limits
 from acav_spark.selection.fixed_point import (
     FRACTION_BITS,
     gain_table,
     gain_units,
 )
-from acav_spark.selection.kernels import bounds, draw, layout, picks, rounds
+from acav_spark.selection.kernels import (
+    bounds,
+    dense,
+    draw,
+    layout,
+    picks,
+    ranking,
+    rounds,
+)
 from acav_spark.selection.kernels import scores as scoring_loops
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
+    from acav_spark.selection.batch_setup import Prepared
     from acav_spark.selection.contingency import ContingencyTables
     from acav_spark.selection.kernels.gain import GainTable
 
 # Candidates that are looked through at each choice; more only cost time.
 _MOST_HOT = 2048
-# Members of a cluster are 16-bit numbers where a batch is no larger than this.
-_SHORT_BATCH = 1 << 16
 # Counts whose codes are looked up when all cells are coded.
 _N_SMALL = 1 << 18
+_NO_GHOSTS = np.empty(0, dtype=np.int64)
 
 
 class Taken(NamedTuple):
@@ -77,6 +87,10 @@ class Picker(Protocol):
     def tables(self) -> ContingencyTables:
         """Return the counts of everything taken so far, the former clips included."""
         ...
+
+
+def _do_nothing() -> None:
+    """Have nothing done."""
 
 
 def open_positions(
@@ -144,16 +158,12 @@ class ExactPicker:
             self._own = self._counts(counters, self._whole, 1)
             counters = (counters << bits) + prior
         self._counts_used = self._counts(counters, self._table, 1 << bits)
-        self._n_threads = max(1, min(n_threads, len(arrays.own_view)))
         most = int(counters.max(initial=0)) + (max(n_expected, 1 << 12) << bits)
         self._codes = self._coded(most)
         nothing = np.empty(0, dtype=np.uint8)
         self._no_codes = self._codes._replace(of_cell=nothing)
-        self._batch, self._ranking = self._space(batch_size)
-        self._shares = self._shared_strips()
-        self._threads = (
-            ThreadPoolExecutor(self._n_threads - 1) if self._n_threads > 1 else None
-        )
+        self.setup = BatchSetup(arrays, self._n_clusters, batch_size, n_threads)
+        self._ranking = ranking.ranking_space(batch_size)
 
     def take_best(
         self,
@@ -175,19 +185,48 @@ class ExactPicker:
         groups : Groups
             Limits, whose counts are brought down.
         """
-        n = len(rows)
-        self._gather(assignments, rows)
-        self._set_up(n)
-        terms = self._counts_used.margin_terms
-        picks.start_ranking(self._batch, n, terms, self._codes.shift, self._ranking)
+        prepared = self.setup.prepare(assignments, rows, lists=False)
+        return self.take_prepared(prepared, _NO_GHOSTS, n_take, groups, _do_nothing)
+
+    def take_prepared(
+        self,
+        prepared: Prepared,
+        ghosts: NDArray[np.int64],
+        n_take: int,
+        groups: draw.Groups,
+        then: Callable[[], None],
+    ) -> Taken:
+        """Take from a batch that ``setup`` prepared; see ``take_best``.
+
+        Parameters
+        ----------
+        prepared : Prepared
+            The batch and its ghosts.
+        ghosts : ndarray of int64
+            Positions that cannot be taken.
+        n_take, groups
+            As in ``take_best``.
+        then : callable
+            Called once the other threads are free.
+        """
+        self.setup.bound(prepared, self._codes)
+        then()
+        batch, rows = prepared.batch, prepared.rows
+        n, arrays = len(rows), self._layout.arrays
+        ranking.start_ranking(
+            *(batch, n, ghosts, self._counts_used.margin_terms),
+            *(self._codes.shift, self._ranking),
+        )
         positions = np.empty(n_take, dtype=np.int64)
         scores = np.empty(n_take, dtype=np.int64)
         n_taken, _ = picks.take(
-            self._batch,
+            batch,
             rows,
+            n - len(ghosts),
             n_take,
             min(2 * n_take, _MOST_HOT),
-            self._layout.arrays,
+            dense.is_better(batch, n, self._n_clusters, arrays),
+            arrays,
             self._counts_used,
             self._codes,
             self._table,
@@ -207,22 +246,20 @@ class ExactPicker:
         groups: draw.Groups,
     ) -> Taken:
         """Take the ``n_take`` best of one scoring, as the published code does."""
-        self._gather(assignments, rows)
+        batch = self.setup.prepare(assignments, rows, lists=False).batch
         scores = np.empty(len(rows), dtype=np.int64)
         arrays, counts = self._layout.arrays, self._counts_used
-        scoring_loops.read_scores(
-            self._batch, len(rows), arrays, counts, self._table, scores
-        )
+        scoring_loops.read_scores(batch, len(rows), arrays, counts, self._table, scores)
         positions = open_positions(
             np.argsort(-scores, kind="stable"), rows, n_take, groups
         )
         taken = np.empty(len(positions), dtype=np.int64)
         scoring_loops.count_given(
-            self._batch, positions, arrays, counts, self._codes, self._table, taken
+            batch, positions, arrays, counts, self._codes, self._table, taken
         )
         if len(self._own.cells):
             scoring_loops.count_given(
-                *(self._batch, positions, arrays, self._own),
+                *(batch, positions, arrays, self._own),
                 *(self._no_codes, self._whole, taken),
             )
         return Taken(positions, taken)
@@ -256,42 +293,6 @@ class ExactPicker:
         ]
         counters[self._layout.n_cells :] = np.concatenate(margins)
         return self._former.with_counters(counters)
-
-    def _gather(
-        self, assignments: NDArray[np.integer], rows: NDArray[np.int64]
-    ) -> None:
-        """Copy the drawn rows into the batch."""
-        if not (assignments.flags.c_contiguous and assignments.dtype.isnative):
-            native = assignments.dtype.newbyteorder("=")
-            assignments = np.ascontiguousarray(assignments[rows], dtype=native)
-            rows = np.arange(len(rows))
-        bounds.gather(assignments, rows, self._batch)
-
-    def _set_up(self, n: int) -> None:
-        """List and bound the batch, each thread its share of the strips."""
-        layout, counts, codes = self._layout.arrays, self._n_clusters, self._codes
-        shares = [
-            (self._batch, n, counts, layout, codes, codes.gain_row, strips, thread)
-            for thread, strips in enumerate(self._shares)
-        ]
-        others = []
-        if self._threads is not None:
-            others = [self._threads.submit(bounds.set_up, *s) for s in shares[1:]]
-        bounds.set_up(*shares[0])
-        for other in others:
-            other.result()
-
-    def _shared_strips(self) -> list[NDArray[np.int64]]:
-        """Return each thread's strips, so that all have about as much to do."""
-        shares: list[list[int]] = [[] for _ in range(self._n_threads)]
-        work = [0] * self._n_threads
-        # A strip is listed once and then looked up lane by lane.
-        costs = self._layout.arrays.n_lanes + 2
-        for strip in np.argsort(-costs, kind="stable").tolist():
-            thread = int(np.argmin(work))
-            shares[thread].append(strip)
-            work[thread] += int(costs[strip])
-        return [np.array(sorted(share), dtype=np.int64) for share in shares]
 
     def _counts(
         self, counters: NDArray[np.int64], table: GainTable, step: int
@@ -345,20 +346,3 @@ class ExactPicker:
             weight_of_lane.astype(np.int64) * 256 if len(weights) > 1 else None,
             shift,
         )
-
-    def _space(self, batch_size: int) -> tuple[bounds.Batch, picks.Ranking]:
-        """Return space for the largest batch."""
-        b, n_views = batch_size, len(self._n_clusters)
-        n_strips, most = len(self._layout.arrays.own_view), int(self._n_clusters.max())
-        kind = np.dtype(np.uint16 if most <= 1 << 16 else np.uint32)
-        short = np.dtype(np.uint16 if b <= _SHORT_BATCH else np.int32)
-        row_stride = 1 << (n_views - 1).bit_length()
-        batch = bounds.Batch(
-            np.zeros((b, row_stride), dtype=kind),
-            np.zeros((n_views, b), dtype=kind),
-            np.zeros((n_strips, most + 1), dtype=np.int32),
-            np.zeros((n_strips, b), dtype=short),
-            np.zeros((n_strips, b), dtype=np.int64),
-            np.zeros((self._n_threads, b), dtype=np.int32),
-        )
-        return batch, picks.ranking_space(b)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from acav_spark.selection.kernels.compiling import compiled, prefetch
+from acav_spark.selection.kernels.compiling import compiled, named, prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +133,7 @@ def _filling(n: int) -> Callable[..., None]:
                 word |= np.int64(clusters[i, partners[k]]) << (width * k)
             words[place] = word
 
-    return fill
+    return named(fill, f"fill_{n}")
 
 
 def _scanning(n: int) -> Callable[..., None]:
@@ -175,7 +175,7 @@ def _scanning(n: int) -> Callable[..., None]:
                 bounds[members[m]] += total
             row += stride
 
-    return scan
+    return named(scan, f"scan_{n}")
 
 
 _fill_0 = compiled(_filling(0))
@@ -187,9 +187,44 @@ _fill_5, _scan_5 = compiled(_filling(5)), compiled(_scanning(5))
 
 
 @compiled
+def list_members(
+    batch: Batch, n_rows: int, n_clusters: NDArray[np.int64], layout: Layout, s: int
+) -> None:
+    """List a gathered batch by cluster, for one strip."""
+    view, n, w = layout.own_view[s], layout.n_lanes[s], layout.width
+    first = layout.first_lane[s]
+    partners = layout.lane_view[first : first + n]
+    starts = batch.starts[s, : n_clusters[view] + 1]
+    members, words = batch.members[s], batch.words[s]
+    rows, column = batch.clusters, batch.columns[view]
+    if n == 0:
+        _fill_0(rows, column, n_rows, partners, w, starts, members, words)
+    elif n == 1:
+        _fill_1(rows, column, n_rows, partners, w, starts, members, words)
+    elif n == 2:
+        _fill_2(rows, column, n_rows, partners, w, starts, members, words)
+    elif n == 3:
+        _fill_3(rows, column, n_rows, partners, w, starts, members, words)
+    elif n == 4:
+        _fill_4(rows, column, n_rows, partners, w, starts, members, words)
+    else:
+        _fill_5(rows, column, n_rows, partners, w, starts, members, words)
+
+
+@compiled
+def list_all_members(
+    batch: Batch, n_rows: int, n_clusters: NDArray[np.int64], layout: Layout
+) -> None:
+    """List a gathered batch by cluster, for all strips."""
+    for s in range(layout.own_view.size):
+        list_members(batch, n_rows, n_clusters, layout, s)
+
+
+@compiled
 def set_up(
     batch: Batch,
     n_rows: int,
+    is_listed: bool,
     n_clusters: NDArray[np.int64],
     layout: Layout,
     codes: Codes,
@@ -201,34 +236,27 @@ def set_up(
     bounds = batch.bounds[thread]
     bounds[:] = 0
     for s in strips:
+        if not is_listed:
+            list_members(batch, n_rows, n_clusters, layout, s)
         view, n = layout.own_view[s], layout.n_lanes[s]
         first = layout.first_lane[s]
-        lanes = slice(first, first + n)
-        lane_view, lane_offset = layout.lane_view[lanes], layout.lane_offset[lanes]
+        offsets = layout.lane_offset[first : first + n]
         starts = batch.starts[s, : n_clusters[view] + 1]
         members, words = batch.members[s], batch.words[s]
-        rows, column = batch.clusters, batch.columns[view]
         w, base, stride = layout.width, layout.base[s], layout.stride[s]
         of_cell, gain = codes.of_cell, codes.gain
-        if n == 0:
-            _fill_0(rows, column, n_rows, lane_view, w, starts, members, words)
-        elif n == 1:
-            _fill_1(rows, column, n_rows, lane_view, w, starts, members, words)
-            _scan_1(of_cell, base, stride, lane_offset, w, starts, members, words,
-                    gain, gain_row, first, bounds)  # fmt: skip
+        if n == 1:
+            _scan_1(of_cell, base, stride, offsets, w, starts, members, words, gain,
+                    gain_row, first, bounds)  # fmt: skip
         elif n == 2:
-            _fill_2(rows, column, n_rows, lane_view, w, starts, members, words)
-            _scan_2(of_cell, base, stride, lane_offset, w, starts, members, words,
-                    gain, gain_row, first, bounds)  # fmt: skip
+            _scan_2(of_cell, base, stride, offsets, w, starts, members, words, gain,
+                    gain_row, first, bounds)  # fmt: skip
         elif n == 3:
-            _fill_3(rows, column, n_rows, lane_view, w, starts, members, words)
-            _scan_3(of_cell, base, stride, lane_offset, w, starts, members, words,
-                    gain, gain_row, first, bounds)  # fmt: skip
+            _scan_3(of_cell, base, stride, offsets, w, starts, members, words, gain,
+                    gain_row, first, bounds)  # fmt: skip
         elif n == 4:
-            _fill_4(rows, column, n_rows, lane_view, w, starts, members, words)
-            _scan_4(of_cell, base, stride, lane_offset, w, starts, members, words,
-                    gain, gain_row, first, bounds)  # fmt: skip
-        else:
-            _fill_5(rows, column, n_rows, lane_view, w, starts, members, words)
-            _scan_5(of_cell, base, stride, lane_offset, w, starts, members, words,
-                    gain, gain_row, first, bounds)  # fmt: skip
+            _scan_4(of_cell, base, stride, offsets, w, starts, members, words, gain,
+                    gain_row, first, bounds)  # fmt: skip
+        elif n == 5:
+            _scan_5(of_cell, base, stride, offsets, w, starts, members, words, gain,
+                    gain_row, first, bounds)  # fmt: skip

@@ -1,12 +1,29 @@
-"""How the loops are compiled: cached on disk where there is a place for it."""
+"""How the loops are compiled: cached on disk where there is a place for it.
+
+numba numbers the files of its cache, and of two processes that compile at the same
+moment both may write number 1: one then runs the other's code, for other types or of
+another loop (numba issue 4807). Spark starts a Python process for each core, and all
+compile at once. Here a file is named after what it holds. Nor does numba see that a
+function which is compiled into another was changed: here any change of the loops
+changes all names.
+
+Machine code is found by the function's qualified name, the types of its arguments and a
+number that each process counts for itself. Functions of one name, such as a factory
+makes, can so be taken for each other when they were compiled by different processes:
+every loop has a name of its own.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, cast
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.extending import intrinsic
 
 if TYPE_CHECKING:
@@ -18,18 +35,64 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound="Callable[..., object]")
 
 
+@cache
+def _state_of_loops() -> str:
+    """Return a digest of the source of all loops."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+class KeyedFiles(IndexDataCacheFile):
+    """Files of a function's cache, each named after what it holds.
+
+    Parameters
+    ----------
+    cache_path : str
+        Folder.
+    filename_base : str
+        What all names start with.
+    source_stamp : object
+        State of the source; files of another one are not read.
+    """
+
+    def save(self, key: object, data: object) -> None:
+        """Save compiled code; an index that another process wrote meanwhile is lost."""
+        held = self._dump((self._source_stamp, self._version, key))
+        name = self._data_name(int(hashlib.sha256(held).hexdigest()[:15], 16))
+        # The data first: an index never names what is not there.
+        self._save_data(name, data)
+        self._save_index({**self._load_index(), key: name})
+
+
+class _KeyedCache(FunctionCache):
+    def __init__(self, function: Callable[..., object]) -> None:
+        super().__init__(function)
+        self._cache_file = KeyedFiles(
+            self._cache_path, self._impl.filename_base, _state_of_loops()
+        )
+
+
 def compiled(function: _F) -> _F:
     """Compile at the first call, without the interpreter's lock, and keep the code.
 
     Without ``fastmath``, so that floating point is IEEE 754's, operation by operation.
     """
+    kept: Any = numba.njit(nogil=True, error_model="numpy")(function)
     try:
-        kept = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        kept._cache = _KeyedCache(function)  # as numba's own option does
     except RuntimeError:
         # Neither the package's folder nor the user's cache can be written to: every
         # process then compiles for itself, some ten seconds.
-        kept = numba.njit(nogil=True, error_model="numpy")(function)
+        return cast("_F", kept)
     return cast("_F", kept)
+
+
+def named(function: _F, name: str) -> _F:
+    """Return a function that a factory made under a name of its own; see above."""
+    function.__name__ = function.__qualname__ = name
+    return function
 
 
 def inlined(function: _F) -> _F:

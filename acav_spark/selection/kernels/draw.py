@@ -85,11 +85,11 @@ def draw_by_rejection(
     groups: Groups,
     places: NDArray[np.int64],
 ) -> int:
-    """Draw places of the pool that are not taken, and mark them; return their number.
+    """Draw distinct places of the pool that are not taken; return their number.
 
     Fewer than ``n_draw`` come back when the attempts are used up. ``pool`` maps places
     to rows, and is empty where a place is a row. A place whose clip may no longer be
-    taken stays marked.
+    taken is marked as taken; what is drawn is marked only meanwhile.
     """
     ahead = np.empty(_AHEAD, dtype=np.int64)
     state = stream
@@ -114,6 +114,10 @@ def draw_by_rejection(
             n_drawn += 1
             if n_drawn == n_draw:
                 break
+    for i in range(n_drawn):
+        if i + 16 < n_drawn:
+            prefetch(taken, places[i + 16] >> 6)
+        taken[places[i] >> 6] &= ~(np.uint64(1) << np.uint64(places[i] & 63))
     return n_drawn
 
 
@@ -139,19 +143,33 @@ def mark(taken: NDArray[np.uint64], places: NDArray[np.int64]) -> None:
 
 
 @compiled
-def put_back(
+def find_ghosts(
     taken: NDArray[np.uint64],
     places: NDArray[np.int64],
-    is_kept: NDArray[np.bool_],
-) -> None:
-    """Unmark the places of a batch that were not kept."""
-    n = places.size
-    for i in range(n):
-        if i + 16 < n:
+    rows: NDArray[np.int64],
+    size: int,
+    groups: Groups,
+    ghosts: NDArray[np.int64],
+) -> int:
+    """Write which of the places drawn are no longer in a batch of ``size``.
+
+    They were taken since, their clips may no longer be taken (and are marked), or
+    ``size`` others come before them. Returns their number.
+    """
+    n_ghosts = 0
+    for i in range(places.size):
+        if i + 16 < places.size:
             prefetch(taken, places[i + 16] >> 6)
-        if not is_kept[i]:
-            place = places[i]
-            taken[place >> 6] &= ~(np.uint64(1) << np.uint64(place & 63))
+        place = places[i]
+        bit = np.uint64(1) << np.uint64(place & 63)
+        is_gone = taken[place >> 6] & bit != np.uint64(0)
+        if not is_gone and not is_open(rows[i], groups):
+            taken[place >> 6] |= bit
+            is_gone = True
+        if is_gone or i - n_ghosts >= size:
+            ghosts[n_ghosts] = i
+            n_ghosts += 1
+    return n_ghosts
 
 
 @compiled

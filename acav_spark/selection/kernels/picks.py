@@ -8,16 +8,31 @@ bound, and only candidates in one of its clusters are touched.
 
 Only some candidates can come up: those above a threshold stand side by side (the *hot*
 ones), and the highest is looked for among them. A cold one that rises above the
-threshold joins them. When the highest falls below it, a new threshold is set.
+threshold joins them. When the highest falls below it, a new threshold is set. Where
+views have few clusters, all scores change at each choice instead: see ``dense``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from acav_spark.selection.kernels import dense
 from acav_spark.selection.kernels.compiling import compiled, inlined, prefetch
+from acav_spark.selection.kernels.dense import (
+    find_highest,
+    first_highest,
+    spread_over_all,
+    sum_by_agreement,
+)
+from acav_spark.selection.kernels.ranking import (
+    BLOCK,
+    TAKEN,
+    find_threshold,
+    heat,
+    highest_of,
+)
 from acav_spark.selection.kernels.scores import (
     bring_up_codes,
     count_candidate,
@@ -32,142 +47,12 @@ if TYPE_CHECKING:
     from acav_spark.selection.kernels.draw import Groups
     from acav_spark.selection.kernels.gain import GainTable
     from acav_spark.selection.kernels.layout import Layout
+    from acav_spark.selection.kernels.ranking import Ranking
     from acav_spark.selection.kernels.scores import Counts
 
-# The score of what was taken, below every other, with room for what is still added.
-_TAKEN = np.int64(-(1 << 62))
-_LOWEST = np.int64(-(1 << 61))
-# The highest hot score is looked for in whole vectors of the processor.
-_BLOCK = 32
-_N_BINS = 1024
 # More risen candidates than this are made hot ones, to be looked through faster.
 _MAX_RISEN = 256
-
-
-class Ranking(NamedTuple):
-    """Space for the scores of a batch.
-
-    Parameters
-    ----------
-    score : ndarray of int64, shape (first_cold + batch_size,)
-        Scores or bounds: the hot candidates' side by side at the front, the others'
-        from ``first_cold`` in the order of the batch.
-    first_cold : int
-        See ``score``; leaves room for a whole batch and a block.
-    place : ndarray of int32, shape (batch_size,)
-        Where each candidate's score is.
-    hot : ndarray of int32, shape (batch_size,)
-        The candidates of the first places, in the order of the batch.
-    is_exact, is_risen : ndarray of bool, shape (batch_size,)
-        Whether a score is exact; whether a candidate is among the risen.
-    risen : ndarray of int32, shape (batch_size + 1,)
-        Cold candidates that rose above the threshold.
-    histogram : ndarray of int64, shape (1024,)
-        For the choice of a threshold.
-    """
-
-    score: NDArray[np.int64]
-    first_cold: int
-    place: NDArray[np.int32]
-    hot: NDArray[np.int32]
-    is_exact: NDArray[np.bool_]
-    is_risen: NDArray[np.bool_]
-    risen: NDArray[np.int32]
-    histogram: NDArray[np.int64]
-
-
-def ranking_space(batch_size: int) -> Ranking:
-    """Return space for batches of up to so many candidates."""
-    first_cold = -(-batch_size // _BLOCK) * _BLOCK + _BLOCK
-    return Ranking(
-        np.zeros(first_cold + batch_size, dtype=np.int64),
-        first_cold,
-        np.zeros(batch_size, dtype=np.int32),
-        np.zeros(batch_size, dtype=np.int32),
-        np.zeros(batch_size, dtype=bool),
-        np.zeros(batch_size, dtype=bool),
-        np.zeros(batch_size + 1, dtype=np.int32),
-        np.zeros(_N_BINS, dtype=np.int64),
-    )
-
-
-@compiled
-def start_ranking(
-    batch: Batch, n: int, margin_terms: NDArray[np.int64], shift: int, ranking: Ranking
-) -> None:
-    """Write the bound of every candidate, from the sums of the threads' strips."""
-    first = ranking.first_cold
-    cold, place = ranking.score[first : first + n], ranking.place
-    is_exact, is_risen = ranking.is_exact, ranking.is_risen
-    cold[:] = 0
-    for thread in range(batch.bounds.shape[0]):
-        bounds = batch.bounds[thread]
-        for i in range(n):
-            cold[i] += np.int64(bounds[i]) << shift
-    for view in range(margin_terms.shape[0]):
-        terms, column = margin_terms[view], batch.columns[view]
-        for i in range(n):
-            cold[i] -= terms[column[i]]
-    for i in range(n):
-        place[i] = first + i
-        is_exact[i] = False
-        is_risen[i] = False
-
-
-@inlined
-def _threshold(
-    cold: NDArray[np.int64], n_wanted: int, histogram: NDArray[np.int64]
-) -> int:
-    """Return a score that about ``n_wanted`` of those left reach, or a few more."""
-    highest, lowest = _TAKEN, -_TAKEN
-    for i in range(cold.size):
-        value = cold[i]
-        highest = max(highest, value)
-        lowest = min(lowest, value if value > _LOWEST else -_TAKEN)
-    shift = 0
-    while ((highest - lowest) >> shift) >= _N_BINS:
-        shift += 1
-    histogram[:] = 0
-    for i in range(cold.size):
-        if cold[i] > _LOWEST:
-            histogram[(highest - cold[i]) >> shift] += 1
-    n_above, last = histogram[0], 0
-    while last < _N_BINS - 1 and n_above < n_wanted:
-        last += 1
-        n_above += histogram[last]
-    return highest - ((np.int64(last) + 1) << shift) + 1
-
-
-@inlined
-def _heat(
-    score: NDArray[np.int64],
-    first_cold: int,
-    n: int,
-    threshold: int,
-    place: NDArray[np.int32],
-    hot: NDArray[np.int32],
-) -> int:
-    """Bring the cold candidates from the threshold on to the front; return how many."""
-    n_hot = 0
-    for i in range(n):
-        value = score[first_cold + i]
-        if value >= threshold:
-            place[i] = n_hot
-            score[n_hot] = value
-            hot[n_hot] = i
-            n_hot += 1
-    for h in range(n_hot, ((n_hot + _BLOCK - 1) & ~(_BLOCK - 1)) + _BLOCK):
-        score[h] = _TAKEN
-    return n_hot
-
-
-@inlined
-def _highest(score: NDArray[np.int64], n: int) -> int:
-    """Return the highest of the first ``n`` scores."""
-    highest = score[0]
-    for h in range(1, n):
-        highest = max(highest, score[h])
-    return highest
+_DENSE_BLOCK = dense.BLOCK
 
 
 @inlined
@@ -245,8 +130,10 @@ def _spread(
 def take(
     batch: Batch,
     rows: NDArray[np.int64],
+    n_open: int,
     n_take: int,
     n_hot_wanted: int,
+    is_dense: bool,
     layout: Layout,
     counts: Counts,
     codes: Codes,
@@ -259,13 +146,16 @@ def take(
 ) -> tuple[int, int]:
     """Take candidates of a batch whose ranking was started.
 
+    ``n_open`` candidates are no ghosts. ``is_dense`` says whether all scores are
+    changed at each choice rather than those of members; the choices are the same.
+
     Writes the positions taken, in order, and their scores. Returns how many were taken
     (fewer than ``n_take`` when no other may be taken) and how many scores were read.
     Where ``own`` has cells, it counts the clips themselves without the prior's
     pseudo-counts, and the scores written are those against it.
     """
     n = rows.size
-    clusters, starts = batch.clusters, batch.starts
+    clusters, columns, starts = batch.clusters, batch.columns, batch.starts
     members, words = batch.members, batch.words
     width, own_view, n_lanes = layout.width, layout.own_view, layout.n_lanes
     base, stride = layout.base, layout.stride
@@ -291,15 +181,31 @@ def take(
     cell_change = np.zeros(lane_view.size + 4, dtype=np.int64)
     margin_change = np.empty(margins.shape[0], dtype=np.int64)
     patterns = np.empty(32, dtype=np.int64)
-    threshold = _threshold(cold, min(n, n_hot_wanted), histogram)
-    n_hot = _heat(score, first_cold, n, threshold, place, hot)
+    n_views = margins.shape[0]
+    n_sums = 1 << n_views if is_dense else 1
+    sums = np.empty(n_sums, dtype=np.int64)
+    with_view = np.empty(n_sums, dtype=np.int64)
+    by_pair = np.zeros((n_views, n_views), dtype=np.int64)
+    agree = np.empty(_DENSE_BLOCK, dtype=np.uint16)
+    highest = np.empty((n + _DENSE_BLOCK - 1) // _DENSE_BLOCK, dtype=np.int64)
+    threshold, n_hot = np.int64(0), 0
+    if is_dense:
+        for block in range(highest.size):
+            find_highest(cold, block, highest)
+    else:
+        threshold = find_threshold(cold, min(n, n_hot_wanted), histogram)
+        n_hot = heat(score, first_cold, n, threshold, place, hot)
     n_taken = n_read = n_closed = n_risen = 0
-    while n_taken < n_take and n_taken + n_closed < n:
-        best_hot = _highest(score, (n_hot + _BLOCK - 1) & ~(_BLOCK - 1))
-        best = best_hot
-        for r in range(n_risen):
-            best = max(best, score[place[risen[r]]])
-        if best < threshold or n_risen > _MAX_RISEN:
+    while n_taken < n_take and n_taken + n_closed < n_open:
+        best_hot = np.int64(0)
+        if is_dense:
+            i, best = first_highest(cold, highest)
+        else:
+            best_hot = highest_of(score, (n_hot + BLOCK - 1) & ~(BLOCK - 1))
+            best = best_hot
+            for r in range(n_risen):
+                best = max(best, score[place[risen[r]]])
+        if not is_dense and (best < threshold or n_risen > _MAX_RISEN):
             for h in range(n_hot):
                 place[hot[h]] = first_cold + hot[h]
                 cold[hot[h]] = score[h]
@@ -307,19 +213,20 @@ def take(
                 is_risen[risen[r]] = False
             n_risen = 0
             wanted = max(64, min(2 * (n_take - n_taken), n_hot_wanted))
-            threshold = _threshold(cold, wanted, histogram)
-            n_hot = _heat(score, first_cold, n, threshold, place, hot)
+            threshold = find_threshold(cold, wanted, histogram)
+            n_hot = heat(score, first_cold, n, threshold, place, hot)
             continue
-        # The first of the batch among equal ones.
-        i = np.int64(n)
-        if best_hot == best:
-            h = 0
-            while score[h] != best:
-                h += 1
-            i = np.int64(hot[h])
-        for r in range(n_risen):
-            if score[place[risen[r]]] == best and risen[r] < i:
-                i = np.int64(risen[r])
+        if not is_dense:
+            # The first of the batch among equal ones.
+            i = np.int64(n)
+            if best_hot == best:
+                h = 0
+                while score[h] != best:
+                    h += 1
+                i = np.int64(hot[h])
+            for r in range(n_risen):
+                if score[place[risen[r]]] == best and risen[r] < i:
+                    i = np.int64(risen[r])
         find_cells(clusters, i, own_view, n_lanes, base, stride, lane_view,
                    lane_offset, width, cells, own_words)  # fmt: skip
         if not is_exact[i]:
@@ -329,14 +236,18 @@ def take(
                                 margin_terms, whole, part, bits, units)  # fmt: skip
             if exact != best:
                 score[place[i]] = exact
+                if is_dense:
+                    find_highest(cold, i // _DENSE_BLOCK, highest)
                 continue
-        score[place[i]] = _TAKEN
+        score[place[i]] = TAKEN
         row, may_take = rows[i], True
         for rule in range(group_first.size):
             group = group_first[rule] + group_of[rule, row]
             may_take = may_take and group_left[group] > 0
         if not may_take:
             n_closed += 1
+            if is_dense:
+                find_highest(cold, i // _DENSE_BLOCK, highest)
             continue
         for rule in range(group_first.size):
             group_left[group_first[rule] + group_of[rule, row]] -= 1
@@ -356,8 +267,14 @@ def take(
                         margins, margin_terms, step, whole, part, bits, units,
                         cell_change, margin_change)  # fmt: skip
         bring_up_codes(cells, cell_counts, of_cell, limit)
-        n_risen = _spread(clusters, i, starts, members, words, width, own_view, n_lanes,
-                          high, low, gather, shift, own_words, cell_change,
-                          margin_change, score, place, is_risen, risen, threshold,
-                          first_cold, patterns, n_risen)  # fmt: skip
+        if is_dense:
+            sum_by_agreement(own_view, n_lanes, lane_view, cell_change, margin_change,
+                             by_pair, with_view, sums)  # fmt: skip
+            spread_over_all(columns, clusters, i, sums, agree, cold,
+                            highest)  # fmt: skip
+        else:
+            n_risen = _spread(clusters, i, starts, members, words, width, own_view,
+                              n_lanes, high, low, gather, shift, own_words, cell_change,
+                              margin_change, score, place, is_risen, risen, threshold,
+                              first_cold, patterns, n_risen)  # fmt: skip
     return n_taken, n_read

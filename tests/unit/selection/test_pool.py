@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from acav_spark.selection import at_most
 from acav_spark.selection.kernels import draw
 from acav_spark.selection.limits import Constraints, no_groups
-from acav_spark.selection.pool import CandidatePool
+from acav_spark.selection.pool import CandidatePool, DrawnAhead
 
 if TYPE_CHECKING:
     from acav_spark.selection.kernels.draw import Groups
@@ -160,3 +160,39 @@ def test_a_pool_made_again_after_a_break_draws_the_same(n_clips: int) -> None:
 def codes_of(groups: np.ndarray) -> np.ndarray:
     """Return the places that ``at_most`` gives the groups: by first occurrence."""
     return np.asarray(at_most(1, groups).codes)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.integers(40, 400),
+    st.integers(1, 25),
+    st.integers(0, 2**70),
+    st.integers(0, 8),
+    st.sampled_from([2, 400]),
+)
+def test_a_batch_drawn_ahead_is_the_one_that_is_drawn_afterwards(
+    n_clips: int, size: int, seed: int, n_kept: int, limit: int
+) -> None:
+    groups, plain_groups = (groups_of(np.arange(n_clips) // 5, limit) for _ in "ab")
+    pool = CandidatePool(n_clips, seed, groups)
+    plain = CandidatePool(n_clips, seed, plain_groups)
+    ahead: DrawnAhead | None = None
+    for batch in range(12):
+        expected = plain.draw(size, batch)
+        ghosts = None if ahead is None else pool.settle(ahead)
+        if ahead is None or ghosts is None:
+            rows, positions = pool.draw(size, batch), np.arange(len(expected))
+        else:
+            rows = ahead.rows
+            positions = np.delete(np.arange(len(rows)), ghosts)
+        assert rows[positions].tolist() == expected.tolist()
+        n = min(n_kept, len(expected))
+        ahead = pool.draw_ahead(size, batch + 1, n)
+        kept = np.arange(len(expected))[::-1][:n]
+        # Limits as high as the number of clips stand for none.
+        is_open = [draw.is_open(row, plain_groups) for row in expected[kept]]
+        kept = kept[np.array(is_open, dtype=bool)]
+        for one in (groups, plain_groups):
+            np.subtract.at(one.left, one.of_row[0, expected[kept]], 1)
+        pool.keep(positions[kept])
+        plain.keep(kept)

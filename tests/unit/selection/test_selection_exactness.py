@@ -16,6 +16,7 @@ from acav_spark.selection import (
     extend,
     greedy,
 )
+from acav_spark.selection.kernels import dense
 from acav_spark.selection.limits import no_groups
 from acav_spark.selection.pool import CandidatePool
 from acav_spark.selection.weights import Scoring
@@ -44,6 +45,13 @@ def solve(problem: Problem, n_threads: int = 1) -> Selection:
     )
 
 
+@pytest.fixture(params=[False, True], ids=["by lists", "over all"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have scores changed in one of the two ways, whatever takes less time."""
+    monkeypatch.setattr(dense, "is_better", lambda *_: request.param)
+
+
+@pytest.mark.usefixtures("_way")
 @pytest.mark.parametrize("block", range(6))
 def test_the_sequence_equals_a_brute_force_over_the_integer_objective(
     block: int,
@@ -54,6 +62,7 @@ def test_the_sequence_equals_a_brute_force_over_the_integer_objective(
         assert solve(problem).indices.tolist() == expected, f"seed {seed}"
 
 
+@pytest.mark.usefixtures("_way")
 @pytest.mark.parametrize("mode", ["paper", "released"])
 @pytest.mark.parametrize("has_limits", [False, True])
 @pytest.mark.parametrize("has_prior", [False, True])

@@ -8,11 +8,19 @@ import numpy as np
 import pytest
 from oracle import Pairs, Problem, brute_force
 
-from acav_spark.selection import ContingencyTables, batch_greedy, combination, extend
+from acav_spark.selection import (
+    ContingencyTables,
+    at_most,
+    batch_greedy,
+    combination,
+    extend,
+)
 from acav_spark.selection.fixed_point import FRACTION_BITS
+from acav_spark.selection.kernels import dense
 from acav_spark.selection.kernels.layout import StripLayout
 from acav_spark.selection.limits import no_groups
 from acav_spark.selection.picker import ExactPicker
+from acav_spark.selection.pool import CandidatePool, DrawnAhead
 
 
 def problem_of(
@@ -45,6 +53,13 @@ def solved(problem: Problem, n_threads: int = 1) -> list[int]:
     return indices
 
 
+@pytest.fixture(params=[False, True], ids=["by lists", "over all"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have scores changed in one of the two ways, whatever takes less time."""
+    monkeypatch.setattr(dense, "is_better", lambda *_: request.param)
+
+
+@pytest.mark.usefixtures("_way")
 def test_counts_beyond_those_with_codes_of_their_own_keep_the_sequence() -> None:
     # 500 clips in 2 x 2 cells: counts pass 64, from where codes only bound them.
     problem = problem_of(0, n_clips=560, sizes=(2, 2, 3), n_select=500, batch=(60, 20))
@@ -69,6 +84,7 @@ def test_many_clusters_keep_the_sequence(sizes: tuple[int, ...]) -> None:
     assert solved(problem) == brute_force(problem).chosen
 
 
+@pytest.mark.usefixtures("_way")
 @pytest.mark.parametrize(
     "pairs",
     [
@@ -110,6 +126,45 @@ def test_the_number_of_threads_does_not_change_the_sequence(n_threads: int) -> N
     assert solved(problem, n_threads) == solved(problem)
 
 
+def test_a_batch_drawn_ahead_keeps_the_sequence_under_limits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A tenth of a batch is taken, and groups of four close after one: batches drawn
+    # ahead hold clips that were taken or closed meanwhile.
+    generator = np.random.default_rng(9)
+    ids = generator.integers(7, size=(4_000, 5))
+    limits = [at_most(1, np.arange(4_000) // 4)]
+    n_ghosts: list[int] = []
+    settle = CandidatePool.settle
+
+    def counted(pool: CandidatePool, ahead: DrawnAhead) -> np.ndarray | None:
+        ghosts = settle(pool, ahead)
+        if ghosts is not None:
+            n_ghosts.append(int((ghosts < ahead.size).sum()))
+        return ghosts
+
+    monkeypatch.setattr(CandidatePool, "settle", counted)
+    found = [
+        batch_greedy(
+            ids,
+            900,
+            n_clusters=7,
+            pairs=combination(5),
+            batch_size=300,
+            per_batch=30,
+            limits=limits,
+            seed=3,
+            n_threads=n_threads,
+        ).indices.tolist()
+        for n_threads in (1, 2)
+    ]
+    assert found[0] == found[1]
+    # Not all are drawn ahead: the pool is listed anew when it runs low.
+    assert len(n_ghosts) >= 15
+    assert sum(n_ghosts) >= 30
+
+
+@pytest.mark.usefixtures("_way")
 def test_hot_candidates_that_run_out_are_replaced() -> None:
     # All of a large batch is taken, far more than are looked through at once.
     problem = problem_of(
