@@ -5,8 +5,9 @@ Arrays and plain values in and out; nothing here needs Spark or a configuration.
 
 from acav_spark.clustering.assignment import nearest_centroids
 from acav_spark.clustering.codebook import Codebook
+from acav_spark.clustering.fit import EpochStatistics
 from acav_spark.clustering.preprocessing import PreprocessName
-from acav_spark.clustering.sgd_kmeans import EpochStatistics, SGDKMeans
+from acav_spark.clustering.sgd_kmeans import SGDKMeans
 from acav_spark.clustering.sizes import MAX_AUTO_CLUSTERS, auto_n_clusters
 
 __all__ = [

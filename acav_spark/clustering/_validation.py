@@ -20,12 +20,33 @@ def checked_vectors(
     x: ArrayLike, *, name: str, n_features: int | None = None, min_rows: int = 1
 ) -> NDArray[np.float32]:
     """Return finite vectors as a float32 matrix; float32 is not copied."""
+    if hasattr(x, "toarray"):
+        msg = f"{name}: sparse input is not supported. Give {name}.toarray()."
+        raise TypeError(msg)
     array = np.asarray(x)
+    if array.dtype.kind == "O":
+        array = array.astype(np.float64)
+    if array.ndim == 1:
+        msg = (
+            f"{name}: expected vectors of shape (n_samples, n_features), got shape "
+            f"{array.shape}. Reshape your data with {name}.reshape(1, -1) if it is a "
+            "single vector."
+        )
+        raise ValueError(msg)
+    if array.ndim == 2 and array.shape[1] == 0:
+        msg = (
+            f"{name}: expected vectors of at least one number, got 0 feature(s) "
+            f"(shape={array.shape}) while a minimum of 1 is required."
+        )
+        raise ValueError(msg)
     if array.ndim != 2 or array.shape[1] == 0 or len(array) < min_rows:
         msg = (
             f"{name}: expected vectors of shape (n_samples, n_features) with at least "
             f"{min_rows} rows and one feature, got shape {array.shape}."
         )
+        raise ValueError(msg)
+    if array.dtype.kind == "c":
+        msg = f"{name}: expected real numbers. Complex data not supported."
         raise ValueError(msg)
     if array.dtype.kind not in "fiu":
         msg = f"{name}: expected numbers, got {array.dtype}."
@@ -54,8 +75,8 @@ def _check_finite(vectors: NDArray[np.float32], name: str) -> None:
     if bad:
         rows = ", ".join(str(row) for row in bad[:_N_EXAMPLES])
         msg = (
-            f"{name}: expected finite values up to {LARGEST:g}, got others in "
-            f"{len(bad)} of {len(vectors)} rows ({rows}). Leave these rows out."
+            f"{name}: expected finite values up to {LARGEST:g}, got others (NaN, inf) "
+            f"in {len(bad)} of {len(vectors)} rows ({rows}). Leave these rows out."
         )
         raise ValueError(msg)
 

@@ -53,6 +53,14 @@ class Preprocessing:
             return unit
         return x
 
+    def is_like(self, other: Preprocessing) -> bool:
+        """Return whether both do the same."""
+        pairs = ((self.mean, other.mean), (self.scale, other.scale))
+        return self.name == other.name and all(
+            a is b is None or (a is not None and b is not None and np.array_equal(a, b))
+            for a, b in pairs
+        )
+
 
 def check_preprocess_name(name: str) -> None:
     """Refuse an unknown name."""

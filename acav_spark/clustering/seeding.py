@@ -73,6 +73,68 @@ def draw_centres(
     return np.array(drawn, dtype=np.int64)
 
 
+def draw_splits(
+    x: NDArray[np.float32],
+    n_centres: int,
+    generator: np.random.Generator,
+    others: NDArray[np.floating],
+    loads: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Return rows of ``x`` that split the most loaded clusters.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (n_samples, n_features)
+        Candidates.
+    n_centres : int
+        How many to draw.
+    generator : numpy.random.Generator
+        Source of the draws.
+    others : ndarray of float, shape (n_others, n_features)
+        Centres that stay.
+    loads : ndarray of float64, shape (n_others,)
+        Utilisation of each; a split halves it.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_drawn,)
+        Rows in the order of drawing, each drawn from its cluster with a probability
+        proportional to its squared distance from the nearest centre, none of them a
+        duplicate of a centre; fewer than ``n_centres`` when there are no others.
+    """
+    points = x.astype(np.float64)
+    origin = points.mean(axis=0)
+    points -= origin
+    norms = np.sum(points * points, axis=1)
+    moved = others.astype(np.float64) - origin
+    closest = np.full(len(points), np.inf)
+    owner = np.zeros(len(points), dtype=np.int64)
+    for start in range(0, len(moved), 64):
+        block = _distances(points, norms, moved[start : start + 64])
+        nearest = block.argmin(axis=1)
+        distance = block[np.arange(len(points)), nearest]
+        is_closer = distance < closest
+        owner[is_closer] = nearest[is_closer] + start
+        closest[is_closer] = distance[is_closer]
+    load = loads.astype(np.float64).copy()
+    drawn: list[int] = []
+    while len(drawn) < n_centres and (load > -np.inf).any():
+        cluster = int(np.argmax(load))
+        weights = np.where(owner == cluster, closest, 0.0)
+        cumulative = np.cumsum(weights)
+        if cumulative[-1] <= 0:
+            load[cluster] = -np.inf
+            continue
+        place = np.searchsorted(
+            cumulative, generator.random() * cumulative[-1], side="right"
+        )
+        row = int(min(place, np.flatnonzero(weights)[-1]))
+        drawn.append(row)
+        load[cluster] /= 2
+        closest = np.minimum(closest, _distances_to(points, norms, [row])[:, 0])
+    return np.array(drawn, dtype=np.int64)
+
+
 def _distances_to(
     points: NDArray[np.float64],
     norms: NDArray[np.float64],

@@ -19,66 +19,56 @@ placed anew. What the paper leaves open is decided so:
   a cluster of a fifth of the samples dead for ever.
 - Centres are judged after every epoch but the last tenth, which lets all of them
   settle. First centres, and those placed anew, are drawn by greedy k-means++.
+- Samples are put in a random order once, not in every epoch.
+
+Samples that are spread over shards: see ``passes``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from acav_spark.clustering._validation import checked_integer, checked_vectors
+from acav_spark.clustering._estimator import Estimator, not_fitted
+from acav_spark.clustering._validation import checked_vectors
 from acav_spark.clustering.assignment import NearestFinder
 from acav_spark.clustering.codebook import Codebook
+from acav_spark.clustering.fit import (
+    EpochStatistics,
+    Fit,
+    FitSettings,
+    InitName,
+    ReinitName,
+    n_reserved,
+    run_epoch,
+)
 from acav_spark.clustering.preprocessing import (
     Preprocessing,
     PreprocessName,
-    check_preprocess_name,
     fit_preprocessing,
 )
-from acav_spark.clustering.seeding import draw_centres
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import ArrayLike, NDArray
 
-# Rows among which centres are drawn: enough for every centre, however many rows.
-_SEEDING_ROWS = 5_000
-_SEEDING_ROWS_PER_CENTRE = 20
-# Of the expected utilisation, where (1/k)**2 is too much to ask.
-_SMALLEST_SHARE = 0.1
+    from acav_spark.clustering.rules import UpdateRule
+
+# Rows that are preprocessed at once.
+_PIECE_ROWS = 4096
+# Estimation steps for each centre before ``partial_fit`` judges it: as many as leave an
+# average one without an update once in 20,000 times.
+_LEAST_STEPS = 10
 
 
-class EpochStatistics(NamedTuple):
-    """What one epoch of the fit did.
-
-    Attributes
-    ----------
-    epoch : int
-        From 1.
-    inertia : float
-        Sum over the samples of the squared distance to the nearest centre, each at the
-        time of its batch.
-    n_used : int
-        Centres that were the nearest of some sample.
-    n_replaced : int
-        Centres placed anew after the epoch.
-    shift : float
-        Largest distance that a centre moved by updates.
-    """
-
-    epoch: int
-    inertia: float
-    n_used: int
-    n_replaced: int
-    shift: float
-
-
-class SGDKMeans:
+class SGDKMeans(Estimator):
     """K-means by stochastic gradient steps over mini-batches.
 
     Parameters
     ----------
-    n_clusters : int
+    n_clusters : int, default 8
         Number of clusters (k), at most the number of samples.
     learning_rate : float, default 0.01
         Weight, in (0, 1], of one sample against its centre (the paper's).
@@ -86,8 +76,20 @@ class SGDKMeans:
         Samples whose nearest centres are found before centres move (the paper's).
     n_epochs : int, default 100
         Passes over the samples (the paper's).
+    init : {"k-means++", "random"} or array_like, default "k-means++"
+        First centres: drawn far from each other, drawn evenly, or given with the shape
+        (n_clusters, n_features), preprocessed already.
+    update : {"constant", "decayed", "per_centre"}, default "constant"
+        Least weight of a sample: the paper's rate in all epochs, the rate divided by
+        the number of the epoch, or none, so that centres are means of all their
+        samples; see ``rules``.
+    reinit : {"far", "split", "none"}, default "far"
+        Where dead centres are placed anew: on samples far from all centres, or on
+        samples of the most used clusters; or not at all.
     preprocess : {"none", "standardise", "l2"}, default "none"
         What is done to the vectors first, in ``predict`` as well.
+    tolerance : float, default 0
+        Stops when an epoch lowers the inertia by a smaller part, in [0, 1); 0 never.
     seed : int, default 0
         Seed of first centres, of the order of samples, and of centres placed anew.
 
@@ -102,11 +104,13 @@ class SGDKMeans:
     n_updates_ : ndarray of int64, shape (n_clusters,)
         Samples that moved each centre since it was placed.
     epoch_statistics_ : list of EpochStatistics
-        One for each epoch.
+        One for each epoch; empty after ``partial_fit``.
     labels_ : ndarray of int32, shape (n_samples,)
-        Cluster of each sample of the fit under the final centres.
+        Cluster of each sample of the last fit under the centres after it.
     inertia_ : float
-        Sum of the samples' squared distances to their final centres.
+        Sum of these samples' squared distances to their centres.
+    n_iter_ : int
+        Epochs that were done.
     n_features_in_ : int
         Length of a vector.
 
@@ -118,8 +122,11 @@ class SGDKMeans:
     whose last bits may depend on the number of threads. Centres that find no place,
     since there are fewer distinct samples than clusters, stay unused copies.
 
-    Memory besides the samples: a few blocks of 16 MiB, and a float64 copy of the
-    ``max(5000, 20 k)`` rows that centres are drawn from.
+    Memory besides the samples: a few blocks of 16 MiB, four float64 copies of the
+    centres, and a float64 copy of the ``max(5000, 20 k)`` rows that centres are drawn
+    from.
+
+    It has the methods of an estimator of scikit-learn without needing it.
 
     Examples
     --------
@@ -135,32 +142,43 @@ class SGDKMeans:
     epoch_statistics_: list[EpochStatistics]
     labels_: NDArray[np.int32]
     inertia_: float
+    n_iter_: int
     n_features_in_: int
 
     def __init__(
         self,
-        n_clusters: int,
+        n_clusters: int = 8,
         *,
         learning_rate: float = 0.01,
         minibatch_size: int = 100_000,
         n_epochs: int = 100,
+        init: InitName | ArrayLike = "k-means++",
+        update: UpdateRule = "constant",
+        reinit: ReinitName = "far",
         preprocess: PreprocessName = "none",
+        tolerance: float = 0.0,
         seed: int = 0,
     ) -> None:
         self.n_clusters = n_clusters
         self.learning_rate = learning_rate
         self.minibatch_size = minibatch_size
         self.n_epochs = n_epochs
+        self.init = init
+        self.update = update
+        self.reinit = reinit
         self.preprocess = preprocess
+        self.tolerance = tolerance
         self.seed = seed
 
-    def fit(self, x: ArrayLike) -> Self:
+    def fit(self, x: ArrayLike, y: object = None) -> Self:
         """Fit the centres to samples.
 
         Parameters
         ----------
         x : array_like of float, shape (n_samples, n_features)
             Vectors; float32 is read in place, other types are copied to it.
+        y : object, optional
+            Ignored.
 
         Returns
         -------
@@ -173,44 +191,100 @@ class SGDKMeans:
             If a parameter is out of range, there are fewer samples than clusters, or
             a value is not finite.
         """
-        self._check_parameters()
-        samples = checked_vectors(x, name="x")
-        if self.n_clusters > len(samples):
-            msg = (
-                f"n_clusters: expected at most {len(samples)}, the number of samples, "
-                f"got {self.n_clusters}. Choose fewer clusters or give more samples."
-            )
-            raise ValueError(msg)
+        del y
+        settings = self._settings()
+        samples = self._checked_samples(x)
         preprocessing = fit_preprocessing(self.preprocess, samples)
-        generator = np.random.default_rng(self.seed)
-        run = _Run(samples, preprocessing, self.n_clusters, generator)
-        self.epoch_statistics_ = []
-        last_judged = self.n_epochs - max(1, self.n_epochs // 10)
-        for epoch in range(1, self.n_epochs + 1):
-            statistics = run.epoch(epoch, self.learning_rate, self.minibatch_size)
-            if epoch <= last_judged:
-                statistics = statistics._replace(n_replaced=run.replace_dead())
-            self.epoch_statistics_.append(statistics)
-        self.codebook_ = Codebook(
-            run.centres.astype(np.float32),
-            preprocessing.name,
-            preprocessing.mean,
-            preprocessing.scale,
-        )
-        self.cluster_centers_ = self.codebook_.centroids
-        self.n_updates_ = run.n_updates
-        self.n_features_in_ = samples.shape[1]
-        self.preprocessing_ = {
-            name: values
-            for name, values in zip(
-                ("mean", "scale"),
-                (preprocessing.mean, preprocessing.scale),
-                strict=True,
+        order = np.arange(len(samples))
+        if self.minibatch_size < len(samples):
+            order = np.random.default_rng([self.seed, 0]).permutation(len(samples))
+        fit = self._begun(settings, samples, preprocessing)
+
+        def pieces() -> Iterator[NDArray[np.float32]]:
+            for start in range(0, len(order), _PIECE_ROWS):
+                yield preprocessing.apply(samples[order[start : start + _PIECE_ROWS]])
+
+        while not fit.is_done:
+            run_epoch(fit, [pieces])
+        self._fit, self._preprocessing = fit, preprocessing
+        return self._finished(samples)
+
+    def partial_fit(self, x: ArrayLike, y: object = None) -> Self:
+        """Move the centres by one more mini-batch.
+
+        The first call places the centres on its samples, and fits the preprocessing to
+        them. Dead centres are placed anew on the samples at hand.
+
+        Parameters
+        ----------
+        x : array_like of float, shape (n_samples, n_features)
+            A mini-batch of any size; the first one has at least ``n_clusters`` rows.
+        y : object, optional
+            Ignored.
+
+        Returns
+        -------
+        SGDKMeans
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            As ``fit``, or if vectors are of another length than before.
+        """
+        del y
+        settings = self._settings()
+        is_first = not hasattr(self, "_fit")
+        samples = self._checked_samples(x, is_first=is_first)
+        if is_first:
+            self._preprocessing = fit_preprocessing(self.preprocess, samples)
+            self._fit = self._begun(settings, samples, self._preprocessing)
+        fit = self._fit
+        vectors = self._preprocessing.apply(samples)
+        of_batch = fit.shard_pass()
+        of_batch.add(vectors)
+        fit.move(of_batch.finish())
+        fit.judge(vectors, _LEAST_STEPS * len(fit.centres))
+        return self._finished(samples)
+
+    def merge(self, others: Iterable[SGDKMeans]) -> Self:
+        """Take in what estimators learnt apart, on other samples.
+
+        Each centre becomes the mean of the estimators' centres of the same number,
+        weighted by the samples that moved each: what a fit on shards of the samples
+        ends with, when they started from the same centres (``init``).
+
+        Parameters
+        ----------
+        others : iterable of SGDKMeans
+            Fitted with the same number of clusters and the same preprocessing.
+
+        Returns
+        -------
+        SGDKMeans
+            The estimator itself. ``labels_`` and ``inertia_`` stay those of its own
+            samples before the merger.
+
+        Raises
+        ------
+        ValueError
+            If one is not fitted, or centres are not of the same shape or preprocessing.
+        """
+        ours, apart = self._fitted(), list(others)
+        for other in apart:
+            theirs = other._fitted()  # of the same class
+            is_alike = (
+                theirs.centroids.shape == ours.centroids.shape
+                and theirs.preprocessing.is_like(ours.preprocessing)
             )
-            if values is not None
-        }
-        self.labels_, squared = self.codebook_.assign(samples)
-        self.inertia_ = float(squared.sum(dtype=np.float64))
+            if not is_alike:
+                msg = (
+                    f"merge: expected {ours!r} with the same preprocessing, got "
+                    f"{theirs!r}. Fit all from the same centres and preprocessing."
+                )
+                raise ValueError(msg)
+        self._fit.merge(other._fit for other in apart)
+        self._publish()
         return self
 
     def predict(self, x: ArrayLike) -> NDArray[np.int32]:
@@ -227,6 +301,10 @@ class SGDKMeans:
             If the estimator is not fitted, or as ``Codebook.assign``.
         """
         return self._fitted().assign(x)[0]
+
+    def fit_predict(self, x: ArrayLike, y: object = None) -> NDArray[np.int32]:
+        """Fit, and return the cluster of each sample."""
+        return self.fit(x, y).labels_
 
     def transform(self, x: ArrayLike) -> NDArray[np.float32]:
         """Return the distance of each preprocessed vector to each centre.
@@ -252,138 +330,105 @@ class SGDKMeans:
             distances[block] = finder.distances(vectors)
         return distances
 
+    def fit_transform(self, x: ArrayLike, y: object = None) -> NDArray[np.float32]:
+        """Fit, and return the distances of the samples to all centres."""
+        return self.fit(x, y).transform(x)
+
+    def score(self, x: ArrayLike, y: object = None) -> float:
+        """Return minus the sum of squared distances to the nearest centres."""
+        del y
+        return -float(self._fitted().assign(x)[1].sum(dtype=np.float64))
+
+    def _settings(self) -> FitSettings:
+        """Return the checked parameters."""
+        init: InitName = "k-means++"
+        if isinstance(self.init, str):
+            init = self.init  # type: ignore[assignment]  # FitSettings checks it
+        return FitSettings(
+            self.n_clusters,
+            self.learning_rate,
+            self.minibatch_size,
+            self.n_epochs,
+            init,
+            self.update,
+            self.reinit,
+            self.preprocess,
+            self.tolerance,
+            self.seed,
+        )
+
+    def _checked_samples(
+        self, x: ArrayLike, *, is_first: bool = True
+    ) -> NDArray[np.float32]:
+        """Return the samples as float32; the first are as many as the clusters."""
+        n_features = None if is_first else self.n_features_in_
+        samples = checked_vectors(x, name="x", n_features=n_features)
+        if is_first and self.n_clusters > len(samples):
+            msg = (
+                f"n_clusters: expected at most {len(samples)}, the number of samples, "
+                f"got {self.n_clusters}. Choose fewer clusters or give more samples."
+            )
+            raise ValueError(msg)
+        return samples
+
+    def _begun(
+        self,
+        settings: FitSettings,
+        samples: NDArray[np.float32],
+        preprocessing: Preprocessing,
+    ) -> Fit:
+        """Return a fit with its first centres."""
+        n, n_wanted = len(samples), n_reserved(settings.n_clusters)
+        reserve = samples
+        if n_wanted < n:
+            generator = np.random.default_rng([settings.seed, 1])
+            rows = generator.choice(n, size=n_wanted, replace=False)
+            reserve = samples[np.sort(rows)]
+        centres = None
+        if not isinstance(self.init, str):
+            centres = checked_vectors(self.init, name="init")
+        fit = Fit(settings, preprocessing.apply(reserve), centres=centres)
+        expected = settings.n_clusters, fit.reserve.shape[1]
+        if fit.centres.shape != expected:
+            msg = (
+                f"init: expected centres of shape {expected}, got {fit.centres.shape}."
+            )
+            raise ValueError(msg)
+        return fit
+
+    def _finished(self, samples: NDArray[np.float32]) -> Self:
+        """Set what a fit leaves."""
+        self.n_features_in_ = samples.shape[1]
+        self._publish()
+        self.labels_, squared = self.codebook_.assign(samples)
+        self.inertia_ = float(squared.sum(dtype=np.float64))
+        return self
+
+    def _publish(self) -> None:
+        """Set what is said of the centres."""
+        preprocessing, fit = self._preprocessing, self._fit
+        self.codebook_ = Codebook(
+            fit.centres.astype(np.float32),
+            preprocessing.name,
+            preprocessing.mean,
+            preprocessing.scale,
+        )
+        self.cluster_centers_ = self.codebook_.centroids
+        self.n_updates_ = fit.n_updates
+        self.epoch_statistics_ = fit.statistics
+        self.n_iter_ = max(1, len(fit.statistics))
+        self.preprocessing_ = {
+            name: values
+            for name, values in zip(
+                ("mean", "scale"),
+                (preprocessing.mean, preprocessing.scale),
+                strict=True,
+            )
+            if values is not None
+        }
+
     def _fitted(self) -> Codebook:
         """Return the codebook, refusing an estimator that is not fitted."""
         if not hasattr(self, "codebook_"):
-            msg = "SGDKMeans: expected a fitted estimator. Call fit first."
-            raise ValueError(msg)
+            raise not_fitted(self)
         return self.codebook_
-
-    def _check_parameters(self) -> None:
-        """Refuse parameters that are out of range."""
-        for name in ("n_clusters", "minibatch_size", "n_epochs"):
-            checked_integer(getattr(self, name), name=name, minimum=1)
-        checked_integer(self.seed, name="seed", minimum=0)
-        check_preprocess_name(self.preprocess)
-        if not 0 < self.learning_rate <= 1:
-            msg = (
-                "learning_rate: expected a number in (0, 1], got "
-                f"{self.learning_rate!r}."
-            )
-            raise ValueError(msg)
-
-
-class _Run:
-    """The changing state of one fit; validation is assumed."""
-
-    def __init__(
-        self,
-        samples: NDArray[np.float32],
-        preprocessing: Preprocessing,
-        n_clusters: int,
-        generator: np.random.Generator,
-    ) -> None:
-        self._samples = samples
-        self._preprocessing = preprocessing
-        self._generator = generator
-        candidates = self._candidates(n_clusters)
-        drawn = draw_centres(candidates, n_clusters, generator)
-        # Fewer distinct rows than clusters: the rest stay copies of the first.
-        places = np.append(drawn, np.full(n_clusters - len(drawn), drawn[0]))
-        self.centres = candidates[places].astype(np.float64)
-        self.n_updates = np.zeros(n_clusters, dtype=np.int64)
-        self._n_steps = np.zeros(n_clusters, dtype=np.int64)
-
-    def epoch(
-        self, number: int, learning_rate: float, minibatch_size: int
-    ) -> EpochStatistics:
-        """Pass once over the samples, in a random order when there are more batches."""
-        n_samples = len(self._samples)
-        order = np.arange(n_samples)
-        if minibatch_size < n_samples:
-            order = self._generator.permutation(n_samples)
-        before = self.centres.copy()
-        counts = np.zeros_like(self.n_updates)
-        inertia = 0.0
-        for start in range(0, n_samples, minibatch_size):
-            rows = order[start : start + minibatch_size]
-            batch_counts, batch_inertia = self._step(rows, learning_rate)
-            counts += batch_counts
-            inertia += batch_inertia
-        self._n_steps += n_samples
-        shift = float(np.sqrt(np.square(self.centres - before).sum(axis=1).max()))
-        return EpochStatistics(number, inertia, int(np.count_nonzero(counts)), 0, shift)
-
-    def _step(
-        self, rows: NDArray[np.int64], learning_rate: float
-    ) -> tuple[NDArray[np.int64], float]:
-        """Move the centres by one batch; return samples per centre and inertia."""
-        finder = NearestFinder(self.centres.astype(np.float32))
-        sums = np.zeros_like(self.centres)
-        counts = np.zeros(len(sums), dtype=np.int64)
-        inertia = 0.0
-        for start in range(0, len(rows), finder.block_rows):
-            block = self._samples[rows[start : start + finder.block_rows]]
-            vectors = self._preprocessing.apply(block)
-            labels, squared = finder.nearest(vectors)
-            _add_by_label(sums, vectors, labels)
-            counts += np.bincount(labels, minlength=len(counts))
-            inertia += float(squared.sum())
-        used = np.flatnonzero(counts)
-        means = sums[used] / counts[used, None]
-        kept = _kept_weight(self.n_updates[used], counts[used], learning_rate)[:, None]
-        self.centres[used] = kept * self.centres[used] + (1 - kept) * means
-        self.n_updates += counts
-        return counts, inertia
-
-    def replace_dead(self) -> int:
-        """Place unused centres anew on the data; return how many found a place."""
-        n_clusters = len(self.centres)
-        limit = min(1 / n_clusters**2, _SMALLEST_SHARE / n_clusters)
-        is_dead = self.n_updates < limit * self._n_steps
-        dead = np.flatnonzero(is_dead)
-        if not dead.size:
-            return 0
-        candidates = self._candidates(len(dead))
-        drawn = draw_centres(
-            candidates, len(dead), self._generator, self.centres[~is_dead]
-        )
-        placed = dead[: len(drawn)]
-        self.centres[placed] = candidates[drawn]
-        self.n_updates[placed] = 0
-        self._n_steps[placed] = 0
-        return len(placed)
-
-    def _candidates(self, n_centres: int) -> NDArray[np.float32]:
-        """Return preprocessed rows on which centres may be placed."""
-        n_samples = len(self._samples)
-        n_wanted = max(_SEEDING_ROWS, _SEEDING_ROWS_PER_CENTRE * n_centres)
-        if n_wanted >= n_samples:
-            return self._preprocessing.apply(self._samples)
-        rows = self._generator.choice(n_samples, size=n_wanted, replace=False)
-        return self._preprocessing.apply(self._samples[np.sort(rows)])
-
-
-def _kept_weight(
-    n_before: NDArray[np.int64], n_samples: NDArray[np.int64], learning_rate: float
-) -> NDArray[np.float64]:
-    """Return the weight that centres keep after some samples each.
-
-    The product, over each sample's number ``i`` since the centre was placed, of
-    ``1 - max(learning_rate, 1 / i)``.
-    """
-    n_after = n_before + n_samples
-    n_averaged = np.clip(int(1 / learning_rate), n_before, n_after)
-    averaged = n_before / np.maximum(n_averaged, 1)
-    return np.asarray(averaged * np.power(1 - learning_rate, n_after - n_averaged))
-
-
-def _add_by_label(
-    sums: NDArray[np.float64], vectors: NDArray[np.float32], labels: NDArray[np.int32]
-) -> None:
-    """Add each vector to the sum of its label, in the order of rows, in float64."""
-    order = np.argsort(labels, kind="stable")
-    ordered = labels[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
-    grouped = vectors[order].astype(np.float64)
-    sums[ordered[starts]] += np.add.reduceat(grouped, starts, axis=0)

@@ -36,11 +36,11 @@ _F = TypeVar("_F", bound="Callable[..., object]")
 
 
 @cache
-def _state_of_loops() -> str:
-    """Return a digest of the source of all loops."""
+def _state_of_loops(path: str) -> str:
+    """Return a digest of the source of all loops here, and of the file ``path``."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+    for source in [*sorted(Path(__file__).parent.glob("*.py")), Path(path)]:
+        digest.update(source.read_bytes())
     return digest.hexdigest()
 
 
@@ -70,7 +70,9 @@ class _KeyedCache(FunctionCache):
     def __init__(self, function: Callable[..., object]) -> None:
         super().__init__(function)
         self._cache_file = KeyedFiles(
-            self._cache_path, self._impl.filename_base, _state_of_loops()
+            self._cache_path,
+            self._impl.filename_base,
+            _state_of_loops(function.__code__.co_filename),
         )
 
 
