@@ -67,6 +67,16 @@ class Folder:
         with self._replaced(name) as stream:
             stream.write(text.encode("utf-8"))
 
+    def read_bytes(self, name: str) -> bytes:
+        """Return what is in a file."""
+        with self._fs.open_input_stream(self._at(name)) as stream:
+            return bytes(stream.readall())
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write a file at once, as ``write_text`` does."""
+        with self._replaced(name) as stream:
+            stream.write(data)
+
     def read_table(self, name: str) -> pa.Table:
         """Return the rows of a Parquet file."""
         with self._fs.open_input_file(self._at(name)) as stream:

@@ -10,8 +10,13 @@ import numpy as np
 
 from acav_spark.clustering._validation import checked_integer
 from acav_spark.clustering.assignment import NearestFinder
-from acav_spark.clustering.passes import PassSums, ShardPass, merged
-from acav_spark.clustering.preprocessing import PreprocessName, check_preprocess_name
+from acav_spark.clustering.codebook import Codebook
+from acav_spark.clustering.passes import PassPlan, PassSums, ShardPass, merged
+from acav_spark.clustering.preprocessing import (
+    Preprocessing,
+    PreprocessName,
+    check_preprocess_name,
+)
 from acav_spark.clustering.rules import (
     UpdateRule,
     check_update_rule,
@@ -37,6 +42,8 @@ _RESERVE_ROWS_PER_CENTRE = 20
 _SMALLEST_SHARE = 0.1
 # Fewer rows are not worth a shard.
 _SHARD_ROWS = 10_000
+# Where there are so many rows, some are held out to tell the quality.
+_HELD_OUT_FROM, _HELD_OUT_ROWS = 200_000, 10_000
 
 
 @dataclass(frozen=True)
@@ -132,6 +139,11 @@ def n_useful_shards(n_rows: int, n_shards: int) -> int:
     return max(1, min(n_shards, n_rows // _SHARD_ROWS))
 
 
+def n_held_out(n_rows: int) -> int:
+    """Return how many rows are held out of a fit, to tell its quality."""
+    return _HELD_OUT_ROWS if n_rows >= _HELD_OUT_FROM else 0
+
+
 class Fit:
     """The changing state of one fit; validation is assumed.
 
@@ -141,9 +153,9 @@ class Fit:
         Parameters.
     reserve : ndarray of float32, shape (n_reserved, n_features)
         Preprocessed rows on which centres may be placed.
-    is_held_out : bool
-        Whether these rows are none of those that are passed over: then they tell the
-        quality after each epoch.
+    n_held_out : int
+        So many of them, the first, are none of those that are passed over: they tell
+        the quality after each epoch.
     centres : ndarray of float, shape (n_clusters, n_features), optional
         First centres; drawn from the reserve by default.
     """
@@ -153,12 +165,12 @@ class Fit:
         settings: FitSettings,
         reserve: NDArray[np.float32],
         *,
-        is_held_out: bool = False,
+        n_held_out: int = 0,
         centres: NDArray[np.floating] | None = None,
     ) -> None:
         self.settings = settings
         self.reserve = reserve
-        self._is_held_out = is_held_out
+        self._held_out = reserve[:n_held_out]
         if centres is None:
             centres = self._first_centres()
         self.centres = np.array(centres, dtype=np.float64)
@@ -181,12 +193,24 @@ class Fit:
         )
         return before - last < self.settings.tolerance * before
 
-    def shard_pass(self, n_shards: int = 1) -> ShardPass:
-        """Return the pass of one of so many shards in the epoch that comes next."""
+    def plan(self, n_shards: int = 1) -> PassPlan:
+        """Return what each of so many shards starts from in the epoch that comes."""
         settings = self.settings
-        rate = rate_of(settings.update, settings.learning_rate, self._epoch)
-        batch_rows = -(-settings.minibatch_size // n_shards)
-        return ShardPass(self.centres, self.n_updates, rate, batch_rows)
+        return PassPlan(
+            self.centres,
+            self.n_updates,
+            rate_of(settings.update, settings.learning_rate, self._epoch),
+            -(-settings.minibatch_size // n_shards),
+        )
+
+    def codebook(self, preprocessing: Preprocessing) -> Codebook:
+        """Return the codebook of the centres as they are."""
+        return Codebook(
+            self.centres.astype(np.float32),
+            preprocessing.name,
+            preprocessing.mean,
+            preprocessing.scale,
+        )
 
     def end_epoch(self, sums: PassSums) -> EpochStatistics:
         """Move the centres by what all shards brought, and place dead ones anew."""
@@ -203,7 +227,7 @@ class Fit:
             n_replaced,
             shift,
             least,
-            self._quality() if self._is_held_out else None,
+            self._quality() if len(self._held_out) else None,
         )
         self.statistics.append(statistics)
         return statistics
@@ -315,7 +339,7 @@ class Fit:
     def _quality(self) -> float:
         """Return the mean squared distance of the held-out rows."""
         finder = NearestFinder(self.centres.astype(np.float32))
-        total, rows = 0.0, self.reserve
+        total, rows = 0.0, self._held_out
         for start in range(0, len(rows), finder.block_rows):
             total += float(
                 finder.nearest(rows[start : start + finder.block_rows])[1].sum()
@@ -333,9 +357,10 @@ def run_epoch(fit: Fit, shards: Sequence[Shard]) -> EpochStatistics:
     shards : sequence of callable
         Each returns the pieces of a shard: preprocessed vectors, in order.
     """
+    plan = fit.plan(len(shards))
 
     def passed(shard: Shard) -> PassSums:
-        of_shard = fit.shard_pass(len(shards))
+        of_shard = ShardPass(plan)
         for vectors in shard():
             of_shard.add(vectors)
         return of_shard.finish()

@@ -32,6 +32,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class PassPlan(NamedTuple):
+    """What every shard of an epoch starts from.
+
+    Parameters
+    ----------
+    centres : ndarray of float64, shape (n_clusters, n_features)
+        Where all shards start.
+    n_updates : ndarray of int64, shape (n_clusters,)
+        Samples that moved each centre since it was placed.
+    rate : float
+        Least weight of a sample; see ``rules``.
+    batch_rows : int
+        Samples of a shard whose nearest centres are found before centres move.
+    """
+
+    centres: NDArray[np.float64]
+    n_updates: NDArray[np.int64]
+    rate: float
+    batch_rows: int
+
+
 class PassSums(NamedTuple):
     """What a pass brings to the epoch.
 
@@ -77,14 +98,8 @@ class ShardPass:
 
     Parameters
     ----------
-    centres : ndarray of float64, shape (n_clusters, n_features)
-        Where all shards start; not changed.
-    n_updates : ndarray of int64, shape (n_clusters,)
-        Samples that moved each centre since it was placed.
-    rate : float
-        Least weight of a sample; see ``rules``.
-    batch_rows : int
-        Samples whose nearest centres are found before centres move.
+    plan : PassPlan
+        What all shards start from; not changed.
 
     Notes
     -----
@@ -92,17 +107,12 @@ class ShardPass:
     of it grows with the rows.
     """
 
-    def __init__(
-        self,
-        centres: NDArray[np.float64],
-        n_updates: NDArray[np.int64],
-        rate: float,
-        batch_rows: int,
-    ) -> None:
+    def __init__(self, plan: PassPlan) -> None:
+        centres = plan.centres
         self.centres = centres.copy()
-        self._n_updates = n_updates.copy()
-        self._rate = rate
-        self._batch_rows = batch_rows
+        self._n_updates = plan.n_updates.copy()
+        self._rate = plan.rate
+        self._batch_rows = plan.batch_rows
         self._finder = NearestFinder(centres.astype(np.float32))
         self._batch_sums = np.zeros_like(self.centres)
         self._batch_counts = np.zeros(len(centres), dtype=np.int64)

@@ -33,7 +33,6 @@ import numpy as np
 from acav_spark.clustering._estimator import Estimator, not_fitted
 from acav_spark.clustering._validation import checked_vectors
 from acav_spark.clustering.assignment import NearestFinder
-from acav_spark.clustering.codebook import Codebook
 from acav_spark.clustering.fit import (
     EpochStatistics,
     Fit,
@@ -43,6 +42,7 @@ from acav_spark.clustering.fit import (
     n_reserved,
     run_epoch,
 )
+from acav_spark.clustering.passes import ShardPass
 from acav_spark.clustering.preprocessing import (
     Preprocessing,
     PreprocessName,
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from acav_spark.clustering.codebook import Codebook
     from acav_spark.clustering.rules import UpdateRule
 
 # Rows that are preprocessed at once.
@@ -241,7 +242,7 @@ class SGDKMeans(Estimator):
             self._fit = self._begun(settings, samples, self._preprocessing)
         fit = self._fit
         vectors = self._preprocessing.apply(samples)
-        of_batch = fit.shard_pass()
+        of_batch = ShardPass(fit.plan())
         of_batch.add(vectors)
         fit.move(of_batch.finish())
         fit.judge(vectors, _LEAST_STEPS * len(fit.centres))
@@ -407,12 +408,7 @@ class SGDKMeans(Estimator):
     def _publish(self) -> None:
         """Set what is said of the centres."""
         preprocessing, fit = self._preprocessing, self._fit
-        self.codebook_ = Codebook(
-            fit.centres.astype(np.float32),
-            preprocessing.name,
-            preprocessing.mean,
-            preprocessing.scale,
-        )
+        self.codebook_ = fit.codebook(preprocessing)
         self.cluster_centers_ = self.codebook_.centroids
         self.n_updates_ = fit.n_updates
         self.epoch_statistics_ = fit.statistics
