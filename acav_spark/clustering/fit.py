@@ -347,7 +347,9 @@ class Fit:
         return total / len(rows)
 
 
-def run_epoch(fit: Fit, shards: Sequence[Shard]) -> EpochStatistics:
+def run_epoch(
+    fit: Fit, shards: Sequence[Shard], n_shards: int | None = None
+) -> EpochStatistics:
     """Do one epoch in this process.
 
     Parameters
@@ -356,8 +358,10 @@ def run_epoch(fit: Fit, shards: Sequence[Shard]) -> EpochStatistics:
         What is fitted.
     shards : sequence of callable
         Each returns the pieces of a shard: preprocessed vectors, in order.
+    n_shards : int, optional
+        Shards that a mini-batch is spread over, where some are empty and not given.
     """
-    plan = fit.plan(len(shards))
+    plan = fit.plan(n_shards or len(shards))
 
     def passed(shard: Shard) -> PassSums:
         of_shard = ShardPass(plan)

@@ -1,93 +1,94 @@
 """``fit_centroids``: fills ``codebooks``, ``centroids`` and ``epochs`` from features.
 
 Paper, section 3.3.2, Stochastic Clustering: one clustering for every layer of every
-extractor, by mini-batch SGD.
+extractor, by mini-batch SGD. Few rows are fitted in one task for each view, many epoch
+by epoch over shards (``epochs_job``); both give the same centres.
 """
 
 from __future__ import annotations
 
 import logging
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as F
 
-from acav_spark.clustering import SGDKMeans, auto_n_clusters
+from acav_spark.clustering import auto_n_clusters
+from acav_spark.clustering.epochs_job import DistributedFit, identity_of
+from acav_spark.clustering.fit import FitSettings
+from acav_spark.clustering.fit_tasks import fit_view
+from acav_spark.clustering.fitted import FITTED, View
+from acav_spark.clustering.sample_job import STAGE, BadRows, Sample, draw_sample
 from acav_spark.config import section_hash
 from acav_spark.errors import StageError
 from acav_spark.features.job import stage_hash as features_hash
 from acav_spark.features.registry import create_extractor
-from acav_spark.features.vectors import decode_fp16
 from acav_spark.rows import record_batch, spark_schema
 from acav_spark.runs import StageResult
 from acav_spark.settings import settle
+from acav_spark.storage import Folder
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from collections.abc import Sequence
+
+    from pyspark.sql import DataFrame
 
     from acav_spark.config.models import ClusteringConfig, Config
     from acav_spark.context import StageContext
 
-STAGE = "fit_centroids"
 _logger = logging.getLogger(__name__)
 
-# A group goes to its task in Arrow batches with 32-bit offsets.
-_MAX_GROUP_BYTES = 2**31 - 1
-
-_EPOCH = pa.struct(
-    [
-        ("epoch", pa.int32()),
-        ("inertia", pa.float64()),
-        ("n_used", pa.int32()),
-        ("n_replaced", pa.int32()),
-        ("shift", pa.float64()),
-    ]
-)
-_FITTED = pa.schema(
-    [
-        ("view_position", pa.int32()),
-        ("extractor", pa.string()),
-        ("layer", pa.int32()),
-        ("modality", pa.string()),
-        ("dimension", pa.int32()),
-        ("model_version", pa.string()),
-        ("centroids", pa.list_(pa.binary())),
-        ("n_updates", pa.list_(pa.int64())),
-        ("mean", pa.binary()),
-        ("scale", pa.binary()),
-        ("n_rows", pa.int64()),
-        ("inertia", pa.float64()),
-        ("n_used", pa.int32()),
-        ("fingerprint", pa.string()),
-        ("epochs", pa.list_(_EPOCH)),
-    ]
-)
+# A view of so many bytes is fitted in one task.
+_ONE_TASK_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True)
-class View:
-    """One layer of one extractor, in its place among the views.
+class _Wanted:
+    """A clustering that is to be fitted."""
 
-    Parameters
-    ----------
-    position : int
-        Place in the arrays of cluster ids, from 0.
-    extractor, layer, modality : str, int, str
-        What it is.
-    dimension : int
-        Length of a vector.
-    model_version : str
-        Version of the extractor.
+    config: Config
+    n_clusters: int
+
+    @property
+    def name(self) -> str:
+        return self.config.clustering.name
+
+    def settings(self, view: View) -> FitSettings:
+        clustering = self.config.clustering
+        return FitSettings(
+            self.n_clusters,
+            learning_rate=clustering.learning_rate,
+            minibatch_size=clustering.minibatch_size,
+            n_epochs=clustering.n_epochs,
+            update=clustering.update,
+            reinit=clustering.reinit,
+            preprocess=clustering.preprocess,
+            tolerance=clustering.tolerance,
+            # Views are seeded apart: their first centres are not the same clips.
+            seed=clustering.seed * 1000 + view.position,
+        )
+
+
+def variants(context: StageContext) -> list[StageContext]:
+    """Return a context for each number of clusters; the given one where it is one.
+
+    Several numbers make clusterings that are named after them, ``main_k500``: the same
+    as the clustering of that name with that one number.
     """
-
-    position: int
-    extractor: str
-    layer: int
-    modality: str
-    dimension: int
-    model_version: str
+    clustering = context.config.clustering
+    if not isinstance(clustering.n_clusters, list):
+        return [context]
+    found = []
+    for k in clustering.n_clusters:
+        of_k = clustering.model_copy(
+            update={"name": f"{clustering.name}_k{k}", "n_clusters": k}
+        )
+        one = copy(context)
+        one.config = context.config.model_copy(update={"clustering": of_k})
+        found.append(one)
+    return found
 
 
 def fit_centroids(context: StageContext) -> StageResult:
@@ -95,53 +96,50 @@ def fit_centroids(context: StageContext) -> StageResult:
 
     Reads ``features`` of clips that every extractor has; fills ``codebooks``,
     ``centroids`` and ``epochs``. A clustering that is fitted stays as it is, whatever
-    clips are added, until ``--refit``.
+    clips are added, until ``--refit``. Killed in an epoch, a fit of many rows goes on
+    from the last one that was finished.
 
     Raises
     ------
     StageError
-        If there are no features, fewer clips than clusters, or the clustering was
-        fitted under other settings.
+        If there are no features, features are of several versions of an extractor,
+        there are fewer clips than clusters, or the clustering was fitted under other
+        settings.
     """
-    name = context.config.clustering.name
-    config = settle(
-        context,
-        stage=STAGE,
-        table="codebooks",
-        stage_hash_of=stage_hash,
-        section="clustering",
-        where=f"clustering = '{name}'",
-    )
-    the_hash = stage_hash(config)
-    chosen = f"clustering = '{name}'"
-    views = views_of(config)
-    fitted = context.warehouse.read("codebooks").where(chosen).count()
-    if fitted == len(views) and not context.is_refit:
-        return StageResult(STAGE, is_unchanged=True)
-    sample, n_clips = _sample(context, config, [v.extractor for v in views])
-    n_clusters = _n_clusters(config.clustering, n_clips)
-    with context.run(
-        STAGE, the_hash, scope=name, inputs=("features",), config=config
-    ) as run:
-        context.reporter.start(STAGE, len(views), "views")
-        context.spark.sparkContext.setJobDescription(f"{STAGE} {name}")
-        try:
-            results = _fit(sample, views, config.clustering, n_clusters).persist()
-            n_fitted = results.count()
-        finally:
-            context.reporter.finish()
-            context.spark.sparkContext.setJobDescription("")
-        _logger.info(
-            "fitted clustering=%s views=%d k=%d n_clips=%d",
-            *(name, n_fitted, n_clusters, n_clips),
+    missing: list[Config] = []
+    for one in variants(context):
+        config = settle(
+            one,
+            stage=STAGE,
+            table="codebooks",
+            stage_hash_of=stage_hash,
+            section="clustering",
+            where=f"clustering = '{one.config.clustering.name}'",
         )
-        _write(context, results, config, n_clusters, run.run_id)
-        results.unpersist()
+        context.is_refit = context.is_refit or one.is_refit
+        name = config.clustering.name
+        fitted = context.warehouse.read("codebooks").where(f"clustering = '{name}'")
+        if context.is_refit or fitted.count() != len(views_of(config)):
+            missing.append(config)
+    if not missing:
+        return StageResult(STAGE, is_unchanged=True)
+    views = views_of(missing[0])
+    sample = draw_sample(context, missing[0].clustering, views)
+    wanted = [_Wanted(c, _n_clusters(c.clustering, sample)) for c in missing]
+    with context.run(
+        STAGE,
+        stage_hash(missing[0]),
+        scope=",".join(one.name for one in wanted),
+        inputs=("features",),
+        config=missing[0],
+    ) as run:
+        n_bad = _fit_and_write(context, sample, views, wanted, run.run_id)
         run.result = StageResult(
             STAGE,
-            n_in=min(n_clips, config.clustering.max_rows),
-            n_out=n_fitted,
-            metrics={"n_clusters": n_clusters, "n_clips": n_clips},
+            n_in=sample.n_rows,
+            n_out=len(views) * len(wanted),
+            n_failed=n_bad,
+            metrics={"n_clusters": wanted[-1].n_clusters, "n_clips": sample.n_clips},
         )
     return run.result
 
@@ -171,177 +169,158 @@ def views_of(config: Config) -> list[View]:
     return views
 
 
-def _sample(
-    context: StageContext, config: Config, extractors: list[str]
-) -> tuple[DataFrame, int]:
-    """Return features of the clips that the fit uses, and how many clips there are."""
-    names = list(dict.fromkeys(extractors))
-    features = context.warehouse.read("features").where(F.col("extractor").isin(names))
-    complete = (
-        features.groupBy("clip_id")
-        .agg(F.count("*").alias("n"))
-        .where(F.col("n") == len(names))
-        .select("clip_id")
-    )
-    n_clips = complete.count()
-    if n_clips == 0:
-        msg = (
-            f"{STAGE}: expected clips with features of {names}, found none. Run "
-            "'acav run extract_features' first, and look at 'acav status'."
-        )
-        raise StageError(msg)
-    order = draw_order(config.clustering.seed)
-    if n_clips > config.clustering.max_rows:
-        complete = complete.orderBy(order, "clip_id").limit(config.clustering.max_rows)
-    return features.join(complete, "clip_id"), n_clips
-
-
-def draw_order(seed: int) -> Column:
-    """Return the column by which clips are drawn and ordered: a hash of (seed, id)."""
-    return F.xxhash64(F.lit(seed), F.col("clip_id"))
-
-
-def _n_clusters(clustering: ClusteringConfig, n_clips: int) -> int:
+def _n_clusters(clustering: ClusteringConfig, sample: Sample) -> int:
     """Return k, chosen by the number of clips where it is ``auto``."""
-    n_rows = min(n_clips, clustering.max_rows)
-    if clustering.n_clusters == "auto":
+    n_rows, k = sample.n_rows, clustering.n_clusters
+    if k == "auto":
         return auto_n_clusters(n_rows)
-    if clustering.n_clusters > n_rows:
+    assert isinstance(k, int)  # noqa: S101 - lists were taken apart by ``variants``
+    if k > n_rows:
         msg = (
             f"clustering.n_clusters: expected at most {n_rows}, the clips that the fit "
-            f"uses, got {clustering.n_clusters}. Ask for fewer, or write 'auto'."
+            f"uses, got {k}. Ask for fewer, or write 'auto'."
         )
         raise StageError(msg)
-    return clustering.n_clusters
+    return k
 
 
-def _fit(
-    sample: DataFrame,
-    views: list[View],
-    clustering: ClusteringConfig,
-    n_clusters: int,
+def _fit_and_write(
+    context: StageContext,
+    sample: Sample,
+    views: Sequence[View],
+    wanted: Sequence[_Wanted],
+    run_id: str,
+) -> int:
+    """Fit all views, write the tables; return how many vectors could not be used."""
+    by_extractor: dict[str, list[View]] = {}
+    for view in views:
+        by_extractor.setdefault(view.extractor, []).append(view)
+    vectors: dict[str, tuple[DataFrame, BadRows]] = {}
+    for extractor, layers in by_extractor.items():
+        dimensions = {f"layer_{view.layer}": view.dimension for view in layers}
+        vectors[extractor] = sample.vectors(context, extractor, dimensions)
+    widest = max(view.dimension for view in views)
+    is_small = sample.n_rows * widest * 2 <= _ONE_TASK_BYTES
+    n_epochs = max(one.config.clustering.n_epochs for one in wanted)
+    total = len(views) if is_small else n_epochs * len(by_extractor)
+    context.reporter.start(STAGE, total, "views" if is_small else "epochs")
+    context.spark.sparkContext.setJobDescription(STAGE)
+    fits: list[DistributedFit] = []
+    try:
+        if is_small:
+            rows = _in_tasks(sample, views, wanted, vectors).toArrow()
+        else:
+            done: list[dict[str, object]] = []
+            for number, (extractor, layers) in enumerate(by_extractor.items()):
+                fit = _distributed(
+                    context, sample, layers, wanted, vectors[extractor][0]
+                )
+                fits.append(fit)
+                done += fit.run(lambda n, first=number * n_epochs: context.reporter.at(first + n))  # type: ignore[misc]
+            rows = pa.Table.from_batches([record_batch(done, FITTED)])
+    finally:
+        context.reporter.finish()
+        context.spark.sparkContext.setJobDescription("")
+    the_hash = stage_hash(wanted[0].config)
+    n_bad = sum(bad.record(the_hash, run_id) for _, bad in vectors.values())
+    for one in wanted:
+        mine = rows.filter(pa.compute.equal(rows["n_clusters"], one.n_clusters))
+        _write(context, mine, one.config, run_id)
+        _logger.info(
+            "fitted clustering=%s views=%d k=%d rows=%d clips=%d",
+            *(one.name, len(mine), one.n_clusters, sample.n_rows, sample.n_clips),
+        )
+    for fit in fits:
+        fit.forget()
+    return n_bad
+
+
+def _in_tasks(
+    sample: Sample,
+    views: Sequence[View],
+    wanted: Sequence[_Wanted],
+    vectors: dict[str, tuple[DataFrame, BadRows]],
 ) -> DataFrame:
     """Fit every view in a task of its own."""
-    n_rows = clustering.max_rows
-    widest = max(views, key=lambda view: view.dimension)
-    if n_rows * widest.dimension * 2 > _MAX_GROUP_BYTES:
-        allowed = _MAX_GROUP_BYTES // (widest.dimension * 2)
-        msg = (
-            f"clustering.max_rows: expected at most {allowed} for vectors of "
-            f"{widest.dimension} numbers ({widest.extractor}, layer {widest.layer}), "
-            f"got {n_rows}."
-        )
-        raise StageError(msg)
-    entries = [
-        F.when(
-            F.col("extractor") == view.extractor,
+    frames = []
+    for extractor, (rows, _) in vectors.items():
+        entries = [
             F.struct(
                 F.lit(view.position).alias("view_position"),
                 F.col(f"layer_{view.layer}").alias("vector"),
-            ),
+            )
+            for view in views
+            if view.extractor == extractor
+        ]
+        frames.append(
+            rows.select(
+                "clip_id",
+                "draw_order",
+                "shard",
+                F.explode(F.array(*entries)).alias("entry"),
+            ).select("entry.*", "clip_id", "draw_order", "shard")
         )
-        for view in views
-    ]
-    rows = sample.select(
-        "clip_id",
-        draw_order(clustering.seed).alias("draw_order"),
-        F.explode(F.array(*entries)).alias("entry"),
-    ).where(F.col("entry").isNotNull())
+    rows = frames[0]
+    for frame in frames[1:]:
+        rows = rows.union(frame)
     by_position = {view.position: view for view in views}
+    settings = {v.position: [one.settings(v) for one in wanted] for v in views}
+    n_shards = sample.n_shards
 
     # Spark reads the hints of a plain function, and fails on a partial one.
     def fit(rows: pa.Table) -> pa.Table:
-        return _fit_view(
-            rows, views=by_position, clustering=clustering, n_clusters=n_clusters
+        position = int(rows["view_position"][0].as_py())
+        return fit_view(
+            rows,
+            view=by_position[position],
+            settings=settings[position],
+            n_shards=n_shards,
         )
 
     return (
-        rows.select("entry.view_position", "clip_id", "draw_order", "entry.vector")
-        .repartition(len(views), "view_position")
+        rows.repartition(len(views), "view_position")
         .groupBy("view_position")
-        .applyInArrow(fit, spark_schema(_FITTED))
+        .applyInArrow(fit, spark_schema(FITTED))
     )
 
 
-def _fit_view(
-    rows: pa.Table,
-    *,
-    views: dict[int, View],
-    clustering: ClusteringConfig,
-    n_clusters: int,
-) -> pa.Table:
-    """Fit one view on its rows, in the order of their hashes."""
-    rows = rows.sort_by([("draw_order", "ascending"), ("clip_id", "ascending")])
-    position = int(rows["view_position"][0].as_py())
-    view = views[position]
-    vectors = decode_fp16(rows["vector"].combine_chunks(), view.dimension)
-    model = SGDKMeans(
-        n_clusters,
-        learning_rate=clustering.learning_rate,
-        minibatch_size=clustering.minibatch_size,
-        n_epochs=clustering.n_epochs,
-        preprocess=clustering.preprocess,
-        # Views are seeded apart, so that their first centres are not the same clips.
-        seed=clustering.seed * 1000 + position,
-    ).fit(vectors)
-    codebook = model.codebook_
-    labels, distances = codebook.assign(vectors)
-    row = {
-        "view_position": position,
-        "extractor": view.extractor,
-        "layer": view.layer,
-        "modality": view.modality,
-        "dimension": view.dimension,
-        "model_version": view.model_version,
-        "centroids": [
-            centroid.astype("<f4").tobytes() for centroid in codebook.centroids
-        ],
-        "n_updates": [int(n) for n in model.n_updates_],
-        "mean": _bytes(codebook.mean),
-        "scale": _bytes(codebook.scale),
-        "n_rows": len(vectors),
-        "inertia": float(distances.mean(dtype=np.float64)),
-        "n_used": len(np.unique(labels)),
-        "fingerprint": codebook.fingerprint(),
-        "epochs": [
-            {
-                "epoch": statistics.epoch,
-                "inertia": statistics.inertia / len(vectors),
-                "n_used": statistics.n_used,
-                "n_replaced": statistics.n_replaced,
-                "shift": statistics.shift,
-            }
-            for statistics in model.epoch_statistics_
-        ],
-    }
-    return pa.Table.from_batches([record_batch([row], _FITTED)])
-
-
-def _bytes(values: np.ndarray | None) -> bytes | None:
-    return None if values is None else values.astype("<f4").tobytes()
+def _distributed(
+    context: StageContext,
+    sample: Sample,
+    views: Sequence[View],
+    wanted: Sequence[_Wanted],
+    rows: DataFrame,
+) -> DistributedFit:
+    """Return the fit of an extractor whose rows are too many for a task."""
+    first = wanted[0]
+    identity = identity_of(
+        hashes=[stage_hash(one.config) for one in wanted],
+        n_clusters=[one.n_clusters for one in wanted],
+        features=context.warehouse.version("features"),
+        versions=[view.model_version for view in views],
+        n_rows=sample.n_rows,
+    )
+    scratch = Folder(f"{context.folder.uri}/_scratch/fit_centroids/{first.name}")
+    settings = {v.position: [one.settings(v) for one in wanted] for v in views}
+    return DistributedFit(context, sample, rows, views, settings, scratch, identity)
 
 
 def _write(
-    context: StageContext,
-    results: DataFrame,
-    config: Config,
-    n_clusters: int,
-    run_id: str,
+    context: StageContext, rows: pa.Table, config: Config, run_id: str
 ) -> None:
     """Write centroids and epochs, then the codebooks, which say that it is done."""
     name = config.clustering.name
     chosen = f"clustering = '{name}'"
-    rows = results.withColumns(
+    results = context.spark.createDataFrame(rows).withColumns(
         {
             "clustering": F.lit(name),
-            "n_clusters": F.lit(n_clusters),
             "preprocess": F.lit(config.clustering.preprocess),
             "stage_hash": F.lit(stage_hash(config)),
             "run_id": F.lit(run_id),
         }
     )
     marks = ("clustering", "extractor", "layer", "stage_hash", "run_id")
-    centroids = rows.select(
+    centroids = results.select(
         *marks,
         F.inline(
             F.transform(
@@ -355,8 +334,8 @@ def _write(
         ),
     )
     context.warehouse.replace("centroids", centroids, chosen)
-    epochs = rows.select(*marks, F.inline("epochs"))
+    epochs = results.select(*marks, F.inline("epochs"))
     context.warehouse.replace("epochs", epochs, chosen)
     context.warehouse.replace(
-        "codebooks", rows.drop("centroids", "n_updates", "epochs"), chosen
+        "codebooks", results.drop("centroids", "n_updates", "epochs"), chosen
     )
