@@ -86,7 +86,7 @@ class SGDKMeans:
         Samples whose nearest centres are found before centres move (the paper's).
     n_epochs : int, default 100
         Passes over the samples (the paper's).
-    preprocess : {"none", "standardise", "l2"}, default "none"
+    preprocess : {"none", "standardise", "l2", "pca_whiten"}, default "none"
         What is done to the vectors first, in ``predict`` as well.
     seed : int, default 0
         Seed of first centres, of the order of samples, and of centres placed anew.
@@ -95,10 +95,11 @@ class SGDKMeans:
     ----------
     codebook_ : Codebook
         What is needed to assign vectors, without the estimator.
-    cluster_centers_ : ndarray of float32, shape (n_clusters, n_features)
-        Centres of preprocessed vectors.
+    cluster_centers_ : ndarray of float32, shape (n_clusters, n_out)
+        Centres of preprocessed vectors; whitening may leave out dimensions.
     preprocessing_ : dict of str to ndarray of float32
-        ``mean`` and ``scale`` of each dimension when standardised, else empty.
+        ``mean`` and ``scale`` of each dimension when standardised, ``mean`` and
+        ``components`` when whitened, else empty.
     n_updates_ : ndarray of int64, shape (n_clusters,)
         Samples that moved each centre since it was placed.
     epoch_statistics_ : list of EpochStatistics
@@ -196,19 +197,12 @@ class SGDKMeans:
             preprocessing.name,
             preprocessing.mean,
             preprocessing.scale,
+            preprocessing.components,
         )
         self.cluster_centers_ = self.codebook_.centroids
         self.n_updates_ = run.n_updates
         self.n_features_in_ = samples.shape[1]
-        self.preprocessing_ = {
-            name: values
-            for name, values in zip(
-                ("mean", "scale"),
-                (preprocessing.mean, preprocessing.scale),
-                strict=True,
-            )
-            if values is not None
-        }
+        self.preprocessing_ = preprocessing.arrays()
         self.labels_, squared = self.codebook_.assign(samples)
         self.inertia_ = float(squared.sum(dtype=np.float64))
         return self

@@ -210,7 +210,7 @@ class ClusteringConfig(Section):
         ge=1,
         description="Clips that the fit may use, drawn by hash of the clip id.",
     )
-    preprocess: Literal["none", "standardise", "l2"] = Field(
+    preprocess: Literal["none", "standardise", "l2", "pca_whiten"] = Field(
         default="standardise", description="What is done to a vector before clustering."
     )
     seed: int = Field(
