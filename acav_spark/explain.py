@@ -112,7 +112,7 @@ def _clusters_table(
     versions = {row["extractor"]: row["model_version"] for row in features}
     books = {
         (row["clustering"], row["extractor"], row["layer"]): row
-        for row in context.warehouse.read("codebooks").collect()
+        for row in context.warehouse.read("codebooks").drop("components").collect()
     }
     sizes = {
         (r["clustering"], r["extractor"], r["position"] + 1, r["cluster"]): r["count"]

@@ -128,12 +128,13 @@ def _load(context: StageContext, books: list[Row]) -> list[Codebook]:
 
 
 def _codebook(book: Row, centroids: list[bytes]) -> Codebook:
-    matrix = np.frombuffer(b"".join(centroids), "<f4").reshape(len(centroids), -1)
-    mean, scale = (
-        np.frombuffer(bytes(book[name]), "<f4") if book[name] is not None else None
-        for name in ("mean", "scale")
-    )
-    return Codebook(matrix, book["preprocess"], mean, scale)
+    # Tables of earlier versions have no components.
+    parts = {
+        name: bytes(book[name])
+        for name in ("mean", "scale", "components")
+        if name in book and book[name] is not None
+    }
+    return Codebook.from_stored(book["preprocess"], centroids, **parts)
 
 
 def _require_version(features: DataFrame, codebooks: list[Row]) -> None:

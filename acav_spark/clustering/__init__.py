@@ -6,7 +6,14 @@ Arrays and plain values in and out; nothing here needs Spark or a configuration.
 from acav_spark.clustering.assignment import nearest_centroids
 from acav_spark.clustering.codebook import Codebook
 from acav_spark.clustering.fit import EpochStatistics
-from acav_spark.clustering.preprocessing import PreprocessName
+from acav_spark.clustering.moments import Moments
+from acav_spark.clustering.preprocessing import (
+    Preprocessing,
+    PreprocessName,
+    fit_preprocessing,
+    moments_for,
+    preprocessing_from,
+)
 from acav_spark.clustering.sgd_kmeans import SGDKMeans
 from acav_spark.clustering.sizes import MAX_AUTO_CLUSTERS, auto_n_clusters
 
@@ -14,8 +21,13 @@ __all__ = [
     "MAX_AUTO_CLUSTERS",
     "Codebook",
     "EpochStatistics",
+    "Moments",
     "PreprocessName",
+    "Preprocessing",
     "SGDKMeans",
     "auto_n_clusters",
+    "fit_preprocessing",
+    "moments_for",
     "nearest_centroids",
+    "preprocessing_from",
 ]

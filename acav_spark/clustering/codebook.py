@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -18,7 +18,18 @@ from acav_spark.clustering.preprocessing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
+
+
+# The arrays of each preprocessing.
+_PARTS: dict[PreprocessName, tuple[str, ...]] = {
+    "none": (),
+    "l2": (),
+    "standardise": ("mean", "scale"),
+    "pca_whiten": ("mean", "components"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +38,16 @@ class Codebook:
 
     Parameters
     ----------
-    centroids : ndarray of float32, shape (n_clusters, n_features)
+    centroids : ndarray of float32, shape (n_clusters, n_out)
         Centroids of preprocessed vectors.
-    preprocess : {"none", "standardise", "l2"}, default "none"
+    preprocess : {"none", "standardise", "l2", "pca_whiten"}, default "none"
         What is done to a vector first.
-    mean, scale : ndarray of float32, shape (n_features,), optional
-        Given exactly for ``standardise``; scales are above zero.
+    mean : ndarray of float32, shape (n_features,), optional
+        Given exactly for ``standardise`` and ``pca_whiten``.
+    scale : ndarray of float32, shape (n_features,), optional
+        Given exactly for ``standardise``; above zero.
+    components : ndarray of float32, shape (n_out, n_features), optional
+        Given exactly for ``pca_whiten``; otherwise ``n_out`` is ``n_features``.
 
     Raises
     ------
@@ -44,21 +59,25 @@ class Codebook:
     preprocess: PreprocessName = "none"
     mean: NDArray[np.float32] | None = None
     scale: NDArray[np.float32] | None = None
+    components: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         check_preprocess_name(self.preprocess)
         centroids = checked_vectors(self.centroids, name="Codebook.centroids")
         object.__setattr__(self, "centroids", centroids)
-        is_given = [self.mean is not None, self.scale is not None]
-        if is_given != [self.preprocess == "standardise"] * 2:
-            msg = (
-                "Codebook: expected mean and scale exactly for preprocess "
-                f"'standardise', got preprocess {self.preprocess!r} with mean "
-                f"{'given' if is_given[0] else 'left out'} and scale "
-                f"{'given' if is_given[1] else 'left out'}."
-            )
-            raise ValueError(msg)
-        for name in ("mean", "scale") if is_given[0] else ():
+        self._check_parts()
+        if self.components is not None:
+            components = checked_vectors(self.components, name="Codebook.components")
+            if len(components) != centroids.shape[1]:
+                msg = (
+                    "Codebook.components: expected as many rows as centroids have "
+                    f"coordinates, {centroids.shape[1]}, got {len(components)}."
+                )
+                raise ValueError(msg)
+            object.__setattr__(self, "components", components)
+        for name in ("mean", "scale"):
+            if getattr(self, name) is None:
+                continue
             values = checked_vectors(
                 np.asarray(getattr(self, name))[None],
                 name=f"Codebook.{name}",
@@ -72,11 +91,77 @@ class Codebook:
             )
             raise ValueError(msg)
 
+    def _check_parts(self) -> None:
+        """Refuse arrays that the preprocessing does not have, and missing ones."""
+        parts = ("mean", "scale", "components")
+        given = tuple(name for name in parts if getattr(self, name) is not None)
+        if given != _PARTS[self.preprocess]:
+            states = [
+                f"{name} {'given' if name in given else 'left out'}" for name in parts
+            ]
+            msg = (
+                "Codebook: expected mean and components exactly for preprocess "
+                "'pca_whiten', mean and scale exactly for preprocess 'standardise', "
+                f"got preprocess {self.preprocess!r} with {' and '.join(states)}."
+            )
+            raise ValueError(msg)
+
     def __repr__(self) -> str:
         return (
             f"Codebook(n_clusters={self.n_clusters}, n_features={self.n_features}, "
             f"preprocess={self.preprocess!r})"
         )
+
+    @classmethod
+    def from_stored(
+        cls,
+        preprocess: PreprocessName,
+        centroids: Sequence[bytes],
+        *,
+        mean: bytes | None = None,
+        scale: bytes | None = None,
+        components: bytes | None = None,
+    ) -> Self:
+        """Return a codebook from cells of the tables ``codebooks`` and ``centroids``.
+
+        Parameters
+        ----------
+        preprocess : str
+            Kind of preprocessing.
+        centroids : sequence of bytes
+            Coordinates of each centroid in order, little-endian float32, as the others.
+        mean, scale, components : bytes, optional
+            Values row by row; where components are given, the mean tells their length.
+
+        Raises
+        ------
+        ValueError
+            As the constructor, and if numbers of bytes do not fit.
+        """
+        lengths = sorted({len(centroid) for centroid in centroids})
+        if len(lengths) != 1:
+            msg = (
+                "Codebook.from_stored: expected centroids of one length, got "
+                f"{lengths[:5]} bytes."
+            )
+            raise ValueError(msg)
+        vectors = {
+            name: None if data is None else np.frombuffer(data, "<f4")
+            for name, data in (("mean", mean), ("scale", scale))
+        }
+        matrix = None
+        if components is not None:
+            n_features = max(1, len(mean or b"") // 4)
+            if len(components) != n_features * lengths[0]:
+                msg = (
+                    "Codebook.from_stored: expected components of "
+                    f"{n_features * lengths[0]} bytes for a mean of {n_features} "
+                    f"numbers, got {len(components)}."
+                )
+                raise ValueError(msg)
+            matrix = np.frombuffer(components, "<f4").reshape(-1, n_features)
+        stored = np.frombuffer(b"".join(centroids), "<f4").reshape(len(centroids), -1)
+        return cls(stored, preprocess, vectors["mean"], vectors["scale"], matrix)
 
     @property
     def n_clusters(self) -> int:
@@ -85,13 +170,14 @@ class Codebook:
 
     @property
     def n_features(self) -> int:
-        """Length of a vector."""
-        return int(self.centroids.shape[1])
+        """Length of a vector before it is preprocessed."""
+        matrix = self.centroids if self.components is None else self.components
+        return int(matrix.shape[1])
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
         """The transformation that is applied to vectors."""
-        return Preprocessing(self.preprocess, self.mean, self.scale)
+        return Preprocessing(self.preprocess, self.mean, self.scale, self.components)
 
     @cached_property
     def _finder(self) -> NearestFinder:
@@ -130,7 +216,9 @@ class Codebook:
         """Return the sha256 of preprocessing and centroids, as 64 hex digits."""
         digest = hashlib.sha256(b"acav codebook 1\n")
         digest.update(f"{self.preprocess} {self.centroids.shape}\n".encode())
-        for array in (self.mean, self.scale, self.centroids):
+        if self.components is not None:
+            digest.update(f"components {self.components.shape}\n".encode())
+        for array in (self.mean, self.scale, self.components, self.centroids):
             if array is not None:
                 digest.update(np.ascontiguousarray(array, dtype="<f4").tobytes())
         return digest.hexdigest()

@@ -115,10 +115,16 @@ class DistributedFit:
             while not all(fit.is_done for fit in self._fits.values()):
                 self._epoch(passed)
                 at(float(len(self._seconds)))
-            final = self._passed(passed, {k: final_plan(f) for k, f in self._fits.items()})
+            final = self._passed(
+                passed, {k: final_plan(f) for k, f in self._fits.items()}
+            )
         finally:
             passed.unpersist()
-        return [self._row(view, n, final) for view in self._views for n in self._numbers(view)]
+        return [
+            self._row(view, n, final)
+            for view in self._views
+            for n in self._numbers(view)
+        ]
 
     def forget(self) -> None:
         """Delete the state, once its result is in the tables."""
@@ -126,7 +132,9 @@ class DistributedFit:
 
     def _divided(self) -> tuple[dict[int, NDArray[np.float32]], DataFrame]:
         """Return the first rows by layer, in the driver, and what is passed over."""
-        n = max(n_reserved(s.n_clusters) for s in self._settings[self._views[0].position])
+        n = max(
+            n_reserved(s.n_clusters) for s in self._settings[self._views[0].position]
+        )
         n = max(n, self._n_held_out)
         first = self._rows.orderBy("draw_order", "clip_id").limit(n).toArrow()
         first = first.sort_by([("draw_order", "ascending"), ("clip_id", "ascending")])
@@ -255,7 +263,7 @@ class DistributedFit:
         for key, fit in self._fits.items():
             arrays |= {f"{key}/{name}": a for name, a in fit.to_arrays().items()}
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        np.savez(buffer, allow_pickle=False, **arrays)
         self._scratch.write_bytes(self._state_file, buffer.getvalue())
 
     def _restore(self) -> None:
@@ -282,7 +290,9 @@ class DistributedFit:
             if len(fit.statistics) != len(self._seconds):
                 continue
             one = fit.statistics[-1]
-            quality = one.inertia / self._n_passed if one.held_out is None else one.held_out
+            quality = (
+                one.inertia / self._n_passed if one.held_out is None else one.held_out
+            )
             _logger.info(
                 "epoch=%d view=%s/%s inertia=%.6g used=%d/%d replaced=%d shift=%.3g "
                 "rows_per_s=%.0f",

@@ -210,6 +210,7 @@ class Fit:
             preprocessing.name,
             preprocessing.mean,
             preprocessing.scale,
+            preprocessing.components,
         )
 
     def end_epoch(self, sums: PassSums) -> EpochStatistics:

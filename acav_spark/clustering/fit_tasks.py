@@ -7,7 +7,7 @@ of a hash; what is returned does not depend on where batches were cut.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from acav_spark.clustering.moments import Moments
 
 WRONG_LENGTH = "vector_length"
 # Bytes of one cell of sums: many small ones rather than few large ones are merged.
@@ -120,7 +122,7 @@ def sound_batches(
         n_bad = int(np.count_nonzero(~sound))
         if n_bad:
             report(n_bad)
-            batch = batch.filter(pa.array(sound))  # noqa: PLW2901
+            batch = batch.filter(pa.array(sound))
         yield batch
 
 
@@ -136,7 +138,10 @@ def by_shard(
 
 
 def moments_of_shards(
-    batches: Iterable[pa.RecordBatch], *, name: PreprocessName, layers: Mapping[int, int]
+    batches: Iterable[pa.RecordBatch],
+    *,
+    name: PreprocessName,
+    layers: Mapping[int, int],
 ) -> Iterator[pa.RecordBatch]:
     """Yield the moments of every shard and layer; ``layers`` gives dimensions."""
     current, moments = -1, {n: moments_for(name, d) for n, d in layers.items()}
@@ -185,9 +190,7 @@ def pass_over_shards(
     yield from _finished(passes, current)
 
 
-def _finished(
-    passes: Mapping[str, ShardPass], shard: int
-) -> Iterator[pa.RecordBatch]:
+def _finished(passes: Mapping[str, ShardPass], shard: int) -> Iterator[pa.RecordBatch]:
     for key, one in passes.items():
         total = one.finish()
         n_clusters, n_features = total.sums.shape
@@ -227,21 +230,21 @@ def merge_shards(rows: pa.Table) -> pa.Table:
     return pa.Table.from_batches([record_batch([row], PIECES)])
 
 
-def whole_sums(rows: Iterable[Mapping[str, object]]) -> dict[str, PassSums]:
+def whole_sums(rows: Iterable[Mapping[str, Any]]) -> dict[str, PassSums]:
     """Return the sums by key from their merged pieces."""
-    pieces: dict[str, dict[int, Mapping[str, object]]] = {}
+    pieces: dict[str, dict[int, Mapping[str, Any]]] = {}
     for row in rows:
-        pieces.setdefault(str(row["key"]), {})[int(row["piece"])] = row  # type: ignore[call-overload]
+        pieces.setdefault(str(row["key"]), {})[int(row["piece"])] = row
     found = {}
     for key, by_number in pieces.items():
         ordered = [by_number[number] for number in range(len(by_number))]
         counts = np.concatenate(
-            [np.frombuffer(bytes(row["counts"]), "<i8") for row in ordered]  # type: ignore[arg-type]
+            [np.frombuffer(bytes(row["counts"]), "<i8") for row in ordered]
         )
         sums = np.concatenate(
-            [np.frombuffer(bytes(row["sums"]), "<f8") for row in ordered]  # type: ignore[arg-type]
+            [np.frombuffer(bytes(row["sums"]), "<f8") for row in ordered]
         )
-        inertia = float(sum(float(row["inertia"]) for row in ordered))  # type: ignore[arg-type]
+        inertia = float(sum(float(row["inertia"]) for row in ordered))
         found[key] = PassSums(sums.reshape(len(counts), -1), counts.copy(), inertia)
     return found
 
@@ -271,13 +274,7 @@ def fit_view(
         for number in range(n_shards)
         if (shard_of == number).any()
     ]
-    moments = moments_for(settings[0].preprocess, view.dimension)
-    if moments is not None:
-        for shard in shards:
-            one = moments_for(settings[0].preprocess, view.dimension)
-            one.add(shard)  # type: ignore[union-attr]  # as the first
-            moments.merge(one)  # type: ignore[arg-type]
-    preprocessing = preprocessing_from(settings[0].preprocess, moments)
+    preprocessing = _preprocessing_of(shards, settings[0].preprocess)
     shards = [preprocessing.apply(shard) for shard in shards]
     n_passed = sum(map(len, shards))
     done = []
@@ -302,6 +299,23 @@ def fit_view(
             )
         )
     return pa.Table.from_batches([record_batch(done, FITTED)])
+
+
+def _preprocessing_of(
+    shards: Sequence[NDArray[np.float32]], name: PreprocessName
+) -> Preprocessing:
+    """Return the preprocessing fitted to shards, as the driver does for many rows."""
+    total: Moments | None = None
+    for shard in shards:
+        one = moments_for(name, shard.shape[1])
+        if one is None:
+            break
+        one.add(shard)
+        if total is None:
+            total = one
+        else:
+            total.merge(one)
+    return preprocessing_from(name, total)
 
 
 def final_plan(fit: Fit) -> PassPlan:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
 from acav_spark.clustering import auto_n_clusters
@@ -216,7 +218,7 @@ def _fit_and_write(
                     context, sample, layers, wanted, vectors[extractor][0]
                 )
                 fits.append(fit)
-                done += fit.run(lambda n, first=number * n_epochs: context.reporter.at(first + n))  # type: ignore[misc]
+                done += fit.run(partial(_tell, context, number * n_epochs))
             rows = pa.Table.from_batches([record_batch(done, FITTED)])
     finally:
         context.reporter.finish()
@@ -224,7 +226,7 @@ def _fit_and_write(
     the_hash = stage_hash(wanted[0].config)
     n_bad = sum(bad.record(the_hash, run_id) for _, bad in vectors.values())
     for one in wanted:
-        mine = rows.filter(pa.compute.equal(rows["n_clusters"], one.n_clusters))
+        mine = rows.filter(pc.equal(rows["n_clusters"], one.n_clusters))
         _write(context, mine, one.config, run_id)
         _logger.info(
             "fitted clustering=%s views=%d k=%d rows=%d clips=%d",
@@ -233,6 +235,11 @@ def _fit_and_write(
     for fit in fits:
         fit.forget()
     return n_bad
+
+
+def _tell(context: StageContext, before: int, n_epochs: float) -> None:
+    """Tell the progress of an extractor that comes after others."""
+    context.reporter.at(before + n_epochs)
 
 
 def _in_tasks(
@@ -300,14 +307,12 @@ def _distributed(
         versions=[view.model_version for view in views],
         n_rows=sample.n_rows,
     )
-    scratch = Folder(f"{context.folder.uri}/_scratch/fit_centroids/{first.name}")
+    scratch = Folder(f"{context.folder.uri}/_fitting/{first.name}")
     settings = {v.position: [one.settings(v) for one in wanted] for v in views}
     return DistributedFit(context, sample, rows, views, settings, scratch, identity)
 
 
-def _write(
-    context: StageContext, rows: pa.Table, config: Config, run_id: str
-) -> None:
+def _write(context: StageContext, rows: pa.Table, config: Config, run_id: str) -> None:
     """Write centroids and epochs, then the codebooks, which say that it is done."""
     name = config.clustering.name
     chosen = f"clustering = '{name}'"

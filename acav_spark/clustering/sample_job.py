@@ -88,9 +88,11 @@ class Sample:
         )
         bad = BadRows(rows, extractor, layers, context)
 
+        report = bad.report
+
         # Spark reads the hints of a plain function, and fails on a partial one.
         def sound(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
-            return sound_batches(batches, dimensions=layers, report=bad.report)
+            return sound_batches(batches, dimensions=layers, report=report)
 
         return rows.mapInArrow(sound, rows.schema), bad
 
@@ -211,7 +213,9 @@ def draw_sample(
         raise StageError(msg)
     n_rows = min(n_clips, clustering.max_rows)
     if n_clips > n_rows:
-        complete = complete.orderBy(draw_order(clustering.seed), "clip_id").limit(n_rows)
+        complete = complete.orderBy(draw_order(clustering.seed), "clip_id").limit(
+            n_rows
+        )
     n_shards = n_useful_shards(n_rows, clustering.n_shards)
     return Sample(complete, n_clips, n_rows, n_shards, clustering.seed)
 

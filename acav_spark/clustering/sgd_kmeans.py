@@ -87,7 +87,7 @@ class SGDKMeans(Estimator):
     reinit : {"far", "split", "none"}, default "far"
         Where dead centres are placed anew: on samples far from all centres, or on
         samples of the most used clusters; or not at all.
-    preprocess : {"none", "standardise", "l2"}, default "none"
+    preprocess : {"none", "standardise", "l2", "pca_whiten"}, default "none"
         What is done to the vectors first, in ``predict`` as well.
     tolerance : float, default 0
         Stops when an epoch lowers the inertia by a smaller part, in [0, 1); 0 never.
@@ -98,10 +98,11 @@ class SGDKMeans(Estimator):
     ----------
     codebook_ : Codebook
         What is needed to assign vectors, without the estimator.
-    cluster_centers_ : ndarray of float32, shape (n_clusters, n_features)
-        Centres of preprocessed vectors.
+    cluster_centers_ : ndarray of float32, shape (n_clusters, n_out)
+        Centres of preprocessed vectors; whitening may leave out dimensions.
     preprocessing_ : dict of str to ndarray of float32
-        ``mean`` and ``scale`` of each dimension when standardised, else empty.
+        ``mean`` and ``scale`` of each dimension when standardised, ``mean`` and
+        ``components`` when whitened, else empty.
     n_updates_ : ndarray of int64, shape (n_clusters,)
         Samples that moved each centre since it was placed.
     epoch_statistics_ : list of EpochStatistics
@@ -413,15 +414,7 @@ class SGDKMeans(Estimator):
         self.n_updates_ = fit.n_updates
         self.epoch_statistics_ = fit.statistics
         self.n_iter_ = max(1, len(fit.statistics))
-        self.preprocessing_ = {
-            name: values
-            for name, values in zip(
-                ("mean", "scale"),
-                (preprocessing.mean, preprocessing.scale),
-                strict=True,
-            )
-            if values is not None
-        }
+        self.preprocessing_ = preprocessing.arrays()
 
     def _fitted(self) -> Codebook:
         """Return the codebook, refusing an estimator that is not fitted."""

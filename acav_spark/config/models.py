@@ -193,24 +193,51 @@ class ClusteringConfig(Section):
     """How codebooks are learnt (paper, section 3.3.2, Stochastic Clustering)."""
 
     name: Name = Field(default="main", description="Name of the clustering.")
-    n_clusters: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+    n_clusters: (
+        Annotated[int, Field(ge=1)]
+        | Literal["auto"]
+        | Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+    ) = Field(
         default="auto",
         description="Clusters of every view; auto chooses by the number of clips and "
-        "keeps the choice until --refit.",
+        "keeps the choice until --refit. A list fits one clustering for each number in "
+        "the same passes, named after it: main_k500.",
     )
     learning_rate: float = Field(
         default=0.01, gt=0, le=1, description="Rate of the convex combination."
     )
+    update: Literal["constant", "decayed", "per_centre"] = Field(
+        default="constant",
+        description="Least weight of a clip: the rate, the rate divided by the number "
+        "of the epoch, or none, so that centroids are means of all their clips.",
+    )
+    reinit: Literal["far", "split", "none"] = Field(
+        default="far",
+        description="Where dead centroids are placed anew: on clips far from all "
+        "centroids, or on clips of the most used clusters; or not at all.",
+    )
     minibatch_size: int = Field(
-        default=100_000, ge=1, description="Clips of one step of SGD."
+        default=100_000, ge=1, description="Clips of one step of SGD, of all shards."
     )
     n_epochs: int = Field(default=100, ge=1, description="Passes over the sample.")
+    tolerance: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Stops when an epoch lowers inertia by a smaller part; 0 never.",
+    )
+    n_shards: int = Field(
+        default=64,
+        ge=1,
+        description="Parts of the sample that are passed over apart, at most one for "
+        "10,000 clips; tasks of an epoch.",
+    )
     max_rows: int = Field(
         default=200_000,
         ge=1,
         description="Clips that the fit may use, drawn by hash of the clip id.",
     )
-    preprocess: Literal["none", "standardise", "l2"] = Field(
+    preprocess: Literal["none", "standardise", "l2", "pca_whiten"] = Field(
         default="standardise", description="What is done to a vector before clustering."
     )
     seed: int = Field(
