@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from pyspark.sql import functions as F
 
 from acav_spark.chunks import run_in_chunks
 from acav_spark.clustering import Codebook
+from acav_spark.clustering.job import variants
 from acav_spark.config import section_hash
 from acav_spark.errors import StageError
 from acav_spark.features.vectors import decode_fp16
@@ -38,6 +40,26 @@ _N_BUCKETS = 1024
 
 
 def assign_clusters(context: StageContext) -> StageResult:
+    """Assign the clips of every clustering that the configuration names.
+
+    See ``assign_clustering``; with several numbers of clusters there are several.
+    """
+    results = [assign_clustering(one) for one in variants(context)]
+    if len(results) == 1:
+        return results[0]
+    metrics: Counter[str] = Counter()
+    for result in results:
+        metrics.update(result.metrics)
+    return StageResult(
+        STAGE,
+        n_in=sum(result.n_in for result in results),
+        n_out=sum(result.n_out for result in results),
+        is_unchanged=all(result.is_unchanged for result in results),
+        metrics=dict(metrics),
+    )
+
+
+def assign_clustering(context: StageContext) -> StageResult:
     """Fill ``assignments`` with the nearest centroids, and ``packed`` with all of them.
 
     Reads ``features``, ``codebooks`` and ``centroids``; fills ``assignments`` (key

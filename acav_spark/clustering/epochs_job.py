@@ -18,7 +18,7 @@ import numpy as np
 from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
-from acav_spark.clustering.fit import Fit, n_held_out, n_reserved
+from acav_spark.clustering.fit import Fit, n_reserved
 from acav_spark.clustering.fit_tasks import (
     MOMENTS,
     PIECES,
@@ -92,7 +92,7 @@ class DistributedFit:
         self._scratch = scratch
         self._identity = identity
         self._rows = rows
-        self._n_held_out = n_held_out(sample.n_rows)
+        self._n_held_out = sample.n_held_out
         self._preprocessing: dict[int, Preprocessing] = {}
         self._fits: dict[str, Fit] = {}
         self._seconds: list[float] = []

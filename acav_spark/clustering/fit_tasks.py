@@ -17,7 +17,6 @@ from acav_spark.clustering._validation import LARGEST
 from acav_spark.clustering.fit import (
     Fit,
     FitSettings,
-    n_held_out,
     n_reserved,
     run_epoch,
 )
@@ -250,7 +249,12 @@ def whole_sums(rows: Iterable[Mapping[str, Any]]) -> dict[str, PassSums]:
 
 
 def fit_view(
-    rows: pa.Table, *, view: View, settings: Sequence[FitSettings], n_shards: int
+    rows: pa.Table,
+    *,
+    view: View,
+    settings: Sequence[FitSettings],
+    n_held_out: int,
+    n_shards: int,
 ) -> pa.Table:
     """Fit one view in this process, for one or several numbers of clusters.
 
@@ -262,15 +266,16 @@ def fit_view(
         What they are of.
     settings : sequence of FitSettings
         One for each number of clusters, otherwise equal.
+    n_held_out : int
+        So many rows, the first, are not passed over.
     n_shards : int
         Shards of the sample.
     """
     rows = rows.sort_by([("draw_order", "ascending"), ("clip_id", "ascending")])
     vectors = decode_fp16(rows["vector"].combine_chunks(), view.dimension)
-    held_out = n_held_out(len(vectors))
-    shard_of = rows["shard"].to_numpy()[held_out:]
+    shard_of = rows["shard"].to_numpy()[n_held_out:]
     shards = [
-        vectors[held_out:][shard_of == number]
+        vectors[n_held_out:][shard_of == number]
         for number in range(n_shards)
         if (shard_of == number).any()
     ]
@@ -279,8 +284,9 @@ def fit_view(
     n_passed = sum(map(len, shards))
     done = []
     for chosen in settings:
-        reserve = preprocessing.apply(vectors[: n_reserved(chosen.n_clusters)])
-        fit, seconds = Fit(chosen, reserve, n_held_out=held_out), []
+        n_first = max(n_reserved(chosen.n_clusters), n_held_out)
+        reserve = preprocessing.apply(vectors[:n_first])
+        fit, seconds = Fit(chosen, reserve, n_held_out=n_held_out), []
         while not fit.is_done:
             started = time.perf_counter()
             run_epoch(fit, [lambda shard=shard: [shard] for shard in shards], n_shards)  # type: ignore[misc]

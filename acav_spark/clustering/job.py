@@ -272,7 +272,7 @@ def _in_tasks(
         rows = rows.union(frame)
     by_position = {view.position: view for view in views}
     settings = {v.position: [one.settings(v) for one in wanted] for v in views}
-    n_shards = sample.n_shards
+    n_held_out, n_shards = sample.n_held_out, sample.n_shards
 
     # Spark reads the hints of a plain function, and fails on a partial one.
     def fit(rows: pa.Table) -> pa.Table:
@@ -281,6 +281,7 @@ def _in_tasks(
             rows,
             view=by_position[position],
             settings=settings[position],
+            n_held_out=n_held_out,
             n_shards=n_shards,
         )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from acav_spark.clustering.fit import n_useful_shards
+from acav_spark.clustering.fit import n_held_out, n_useful_shards
 from acav_spark.clustering.fit_tasks import problem_of, sound_batches
 from acav_spark.errors import MediaError, StageError
 from acav_spark.failures import record_failures
@@ -40,6 +40,8 @@ class Sample:
         ``clip_id`` of the clips drawn.
     n_clips, n_rows : int
         Clips that have features of every extractor, and those drawn from them.
+    n_held_out : int
+        So many of the rows, the first, are held out to tell the quality.
     n_shards : int
         Shards that the rows are put into.
     seed : int
@@ -49,6 +51,7 @@ class Sample:
     clips: DataFrame
     n_clips: int
     n_rows: int
+    n_held_out: int
     n_shards: int
     seed: int
 
@@ -217,7 +220,9 @@ def draw_sample(
             n_rows
         )
     n_shards = n_useful_shards(n_rows, clustering.n_shards)
-    return Sample(complete, n_clips, n_rows, n_shards, clustering.seed)
+    return Sample(
+        complete, n_clips, n_rows, n_held_out(n_rows), n_shards, clustering.seed
+    )
 
 
 def _require_versions(features: DataFrame, versions: Mapping[str, str]) -> None:

@@ -88,7 +88,10 @@ def test_a_key_given_twice_is_refused_with_both_lines(problems_of: ProblemsOf) -
             "expected a whole number of at least 1, got true",
         ),
         ("clustering: {n_epochs: }", "got nothing. Remove the key to use its default."),
-        ("clustering: {n_clusters: aut}", "or 'auto', got text 'aut'."),
+        (
+            "clustering: {n_clusters: aut}",
+            "or 'auto' or a list of at least 1 item",
+        ),
         ("clustering: {learning_rate: 0}", "expected a number in (0, 1], got 0."),
         ("clustering: {learning_rate: 5.E3}", "Write 5.0e+3: YAML 1.1 reads 5.E3"),
         (

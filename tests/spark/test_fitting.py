@@ -1,0 +1,213 @@
+"""Codebooks are the same however their fit is cut up, and whatever breaks meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from planted_features import LOOKS, MakeFeatures, make_features_context
+from pyspark.sql import functions as F
+
+from acav_spark.assign.job import assign_clusters
+from acav_spark.clustering import job as fitting
+from acav_spark.clustering.epochs_job import DistributedFit
+from acav_spark.clustering.job import fit_centroids
+from acav_spark.errors import StageError
+from acav_spark.features.vectors import encode_fp16
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+    from acav_spark.context import StageContext
+
+
+@pytest.fixture
+def make_features(spark: SparkSession, tmp_path: Path) -> MakeFeatures:
+    def make(*more: str, name: str = "warehouse", n_rows: int = 2_400) -> StageContext:
+        return make_features_context(spark, tmp_path / name, *more, n_rows=n_rows)
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have few rows cut into several shards, and some of them held out."""
+    monkeypatch.setattr("acav_spark.clustering.fit._SHARD_ROWS", 300)
+    monkeypatch.setattr("acav_spark.clustering.fit._HELD_OUT_FROM", 2_000)
+    monkeypatch.setattr("acav_spark.clustering.fit._HELD_OUT_ROWS", 150)
+
+
+@pytest.fixture
+def _in_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "_ONE_TASK_BYTES", 0)
+
+
+def fingerprints(context: StageContext, name: str = "main") -> list[str]:
+    rows = context.warehouse.read("codebooks").where(f"clustering = '{name}'").collect()
+    return [r["fingerprint"] for r in sorted(rows, key=lambda r: r["view_position"])]
+
+
+def statistics(context: StageContext) -> list[tuple[object, ...]]:
+    names = ["extractor", "layer", "epoch", "inertia", "held_out_inertia", "n_used"]
+    names += ["least_utilisation", "n_replaced", "shift", "n_rows"]
+    rows = context.warehouse.read("epochs").select(*names).collect()
+    return sorted(tuple(row) for row in rows)
+
+
+@pytest.mark.parametrize("preprocess", ["standardise", "pca_whiten", "l2"])
+def test_few_rows_in_tasks_and_many_by_epochs_give_the_same_codebooks(
+    make_features: MakeFeatures, monkeypatch: pytest.MonkeyPatch, preprocess: str
+) -> None:
+    setting = f"clustering.preprocess={preprocess}"
+    in_tasks = make_features(setting, name="tasks")
+    fit_centroids(in_tasks)
+    monkeypatch.setattr(fitting, "_ONE_TASK_BYTES", 0)
+    in_epochs = make_features(setting, name="epochs")
+    result = fit_centroids(in_epochs)
+    assert result.n_out == 3
+    assert fingerprints(in_epochs) == fingerprints(in_tasks)
+    found = statistics(in_epochs)
+    assert found == statistics(in_tasks)
+    assert len(found) == 3 * 4
+    for row in found:
+        assert row[-1] == 2_250
+        assert 0 < row[4] < 3 * row[3]  # type: ignore[operator]  # of held-out rows
+    books = in_epochs.warehouse.read("codebooks").collect()
+    assert {book["n_rows"] for book in books} == {2_400}
+    assert fit_centroids(in_epochs).is_unchanged
+    assert not in_epochs.folder.exists("_fitting/main/epochs-looks.npz")
+
+
+@pytest.mark.usefixtures("_in_epochs")
+def test_partitions_do_not_change_a_fit(make_features: MakeFeatures) -> None:
+    expected = make_features(name="plain")
+    fit_centroids(expected)
+    context = make_features(name="cut")
+    spark = context.spark
+    # Other files, in another order, read by more tasks.
+    rows = context.warehouse.read("features").orderBy(F.rand(3)).collect()
+    moved = spark.createDataFrame(rows, context.warehouse.read("features").schema)
+    context.warehouse.replace("features", moved.repartition(7), "true")
+    before = spark.conf.get("spark.sql.shuffle.partitions")
+    spark.conf.set("spark.sql.shuffle.partitions", "5")
+    try:
+        fit_centroids(context)
+    finally:
+        spark.conf.set("spark.sql.shuffle.partitions", str(before))
+    assert fingerprints(context) == fingerprints(expected)
+
+
+@pytest.mark.usefixtures("_in_epochs")
+def test_killed_in_an_epoch_it_goes_on_from_the_last_one_that_was_finished(
+    make_features: MakeFeatures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = make_features(name="whole")
+    fit_centroids(expected)
+    context = make_features(name="killed")
+    epoch = DistributedFit._epoch
+    done: list[int] = []
+
+    def killed(fit: DistributedFit, *rest: object) -> None:
+        if len(done) == 2:
+            msg = "killed in the third epoch"
+            raise KeyboardInterrupt(msg)
+        epoch(fit, *rest)  # type: ignore[arg-type]
+        done.append(len(fit._seconds))
+
+    monkeypatch.setattr(DistributedFit, "_epoch", killed)
+    with pytest.raises(KeyboardInterrupt, match="third epoch"):
+        fit_centroids(context)
+    assert context.warehouse.read("codebooks").isEmpty()
+    again: list[int] = []
+
+    def counted(fit: DistributedFit, *rest: object) -> None:
+        epoch(fit, *rest)  # type: ignore[arg-type]
+        again.append(len(fit._seconds))
+
+    monkeypatch.setattr(DistributedFit, "_epoch", counted)
+    fit_centroids(context)
+    # Two epochs of the first extractor were done, and none of the second.
+    assert again == [3, 4, 1, 2, 3, 4]
+    assert fingerprints(context) == fingerprints(expected)
+    assert statistics(context) == statistics(expected)
+
+
+@pytest.mark.parametrize("limit", [0, 2**40])
+def test_several_numbers_of_clusters_share_the_passes_and_change_nothing(
+    make_features: MakeFeatures, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(fitting, "_ONE_TASK_BYTES", limit)
+    context = make_features("clustering.n_clusters=[5, 12]")
+    assert fit_centroids(context).n_out == 6
+    assign_clusters(context)
+    packed = context.warehouse.read("packed").groupBy("clustering").count().collect()
+    assert {(row[0], row[1]) for row in packed} == {
+        ("main_k5", 2_400),
+        ("main_k12", 2_400),
+    }
+    alone = make_features("clustering.n_clusters=12", name="alone")
+    fit_centroids(alone)
+    assert fingerprints(context, "main_k12") == fingerprints(alone)
+    # The clustering of that name with that number is the same one.
+    same = make_features("clustering.n_clusters=12", "clustering.name=main_k12")
+    assert fit_centroids(same).is_unchanged
+    assert assign_clusters(same).is_unchanged
+
+
+@pytest.mark.parametrize("limit", [0, 2**40])
+def test_vectors_that_are_not_finite_or_too_short_are_failures_and_the_fit_goes_on(
+    make_features: MakeFeatures, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(fitting, "_ONE_TASK_BYTES", limit)
+    context = make_features()
+    features = context.warehouse.read("features")
+    good = encode_fp16(np.zeros(12, np.float32))
+    broken = {
+        "clip-000000": np.full(12, np.nan, "<f2").tobytes(),
+        "clip-007919": np.full(12, np.inf, "<f2").tobytes(),
+        "clip-015838": good[:-2],
+    }
+    value = F.col("layer_1")
+    for clip, vector in broken.items():
+        is_it = (F.col("clip_id") == clip) & (F.col("extractor") == LOOKS)
+        value = F.when(is_it, F.lit(vector)).otherwise(value)
+    rows = features.withColumn("layer_1", value).collect()
+    changed = context.spark.createDataFrame(rows, features.schema)
+    context.warehouse.replace("features", changed, "true")
+    result = fit_centroids(context)
+    assert result.n_failed == 3
+    failures = context.warehouse.read("failures").collect()
+    assert {(r["item_id"], r["scope"], r["error_code"]) for r in failures} == {
+        ("clip-000000", LOOKS, "non_finite_vector"),
+        ("clip-007919", LOOKS, "non_finite_vector"),
+        ("clip-015838", LOOKS, "vector_length"),
+    }
+    assert all(row["stage"] == "fit_centroids" for row in failures)
+    assert all("layer_1" in row["message"] for row in failures)
+    assert len(fingerprints(context)) == 3
+
+
+def test_features_of_two_versions_are_refused_with_their_counts(
+    make_features: MakeFeatures,
+) -> None:
+    context = make_features(n_rows=40)
+    features = context.warehouse.read("features")
+    is_old = (F.col("extractor") == LOOKS) & (F.col("clip_id") < "clip-050000")
+    n_old = features.where(is_old).count()
+    version = F.when(is_old, F.lit("0")).otherwise(F.col("model_version"))
+    rows = features.withColumn("model_version", version).collect()
+    changed = context.spark.createDataFrame(rows, features.schema)
+    context.warehouse.replace("features", changed, "true")
+    words = f"{n_old} of {LOOKS} 0, {40 - n_old} of {LOOKS} 1"
+    with pytest.raises(StageError, match=words):
+        fit_centroids(context)
+
+
+def test_more_clusters_than_clips_are_refused(make_features: MakeFeatures) -> None:
+    context = make_features("clustering.n_clusters=[3, 50]", n_rows=40)
+    with pytest.raises(StageError, match=r"at most 40, the clips .* got 50"):
+        fit_centroids(context)
+    assert context.warehouse.read("codebooks").isEmpty()
