@@ -30,9 +30,9 @@ LOOKS, SOUNDS = "planted_features:Looks", "planted_features:Sounds"
 SETTINGS = [
     f"features.extractors=[{{name: '{LOOKS}'}}, {{name: '{SOUNDS}'}}]",
     "clustering.n_clusters=12",
-    "clustering.n_epochs=4",
+    "clustering.n_epochs=3",
     "clustering.minibatch_size=600",
-    "clustering.n_shards=6",
+    "clustering.n_shards=3",
     *(f"spark.{name}={value}" for name, value in SPARK.items()),
 ]
 MakeFeatures = Callable[..., StageContext]

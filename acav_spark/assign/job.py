@@ -15,11 +15,13 @@ from pyspark.sql import functions as F
 
 from acav_spark.chunks import run_in_chunks
 from acav_spark.clustering import Codebook
+from acav_spark.clustering.fit_tasks import is_sound, vector_failures
 from acav_spark.clustering.job import variants
 from acav_spark.config import section_hash
 from acav_spark.errors import StageError
+from acav_spark.failures import record_failures, require_few_failures
 from acav_spark.features.vectors import decode_fp16
-from acav_spark.rows import result_schema, spark_schema
+from acav_spark.rows import record_batch, result_schema, spark_schema
 from acav_spark.runs import StageResult
 from acav_spark.settings import settle
 
@@ -106,9 +108,10 @@ def assign_clustering(context: StageContext) -> StageResult:
         return StageResult(STAGE, is_unchanged=True, metrics={"n_retired": n_retired})
     inputs = ("features", "codebooks", "centroids")
     with context.run(STAGE, the_hash, scope=name, inputs=inputs, config=config) as run:
+        n_failed = 0
         for extractor, rows in pending.items():
             if counts[extractor]:
-                _assign(
+                n_failed += _assign(
                     context,
                     rows,
                     counts[extractor],
@@ -124,9 +127,11 @@ def assign_clustering(context: StageContext) -> StageResult:
         run.result = StageResult(
             STAGE,
             n_in=n_pending,
-            n_out=n_pending,
+            n_out=n_pending - n_failed,
+            n_failed=n_failed,
             metrics={"n_packed": n_packed, "n_retired": n_retired},
         )
+    require_few_failures(context, STAGE, n_failed, n_pending)
     return run.result
 
 
@@ -196,15 +201,21 @@ def _retire(context: StageContext, features: DataFrame, name: str) -> int:
 def _pending(
     context: StageContext, features: DataFrame, name: str, extractor: str
 ) -> DataFrame:
-    done = (
+    """Return the clips that are neither assigned nor known to be hopeless."""
+    closed = (
         context.warehouse.read("assignments")
         .where((F.col("clustering") == name) & (F.col("extractor") == extractor))
         .select("clip_id")
     )
+    if context.warehouse.exists("failures"):
+        hopeless = (F.col("stage") == STAGE) & (F.col("scope") == extractor)
+        hopeless &= F.col("is_permanent")
+        failed = context.warehouse.read("failures").where(hopeless)
+        closed = closed.union(failed.select("item_id"))
     return (
         features.where(F.col("extractor") == extractor)
         .select("clip_id")
-        .join(done, "clip_id", "left_anti")
+        .join(closed, "clip_id", "left_anti")
         .select(F.col("clip_id").alias("item_id"))
     )
 
@@ -217,8 +228,10 @@ def _assign(
     codebooks: list[Codebook],
     the_hash: str,
     run_id: str,
-) -> None:
+) -> int:
+    """Assign an extractor's pending clips; return how many could not be."""
     layers = [f"layer_{i}" for i in range(1, len(codebooks) + 1)]
+    n_failed = 0
     features = (
         context.warehouse.read("features")
         .where(F.col("extractor") == extractor)
@@ -226,10 +239,20 @@ def _assign(
     )
     shared = context.spark.sparkContext.broadcast(codebooks)
 
-    def commit(results: DataFrame, _: Row) -> None:
+    def commit(results: DataFrame, counts: Row) -> None:
+        nonlocal n_failed
+        n_failed += counts["n_failed"]
+        record_failures(
+            context,
+            stage=STAGE,
+            results=results.withColumn("scope", F.lit(extractor)),
+            n_failed=counts["n_failed"],
+            hashes={extractor: the_hash},
+            run_id=run_id,
+        )
         context.warehouse.insert(
             "assignments",
-            results.select(
+            results.where(F.col("error_code").isNull()).select(
                 F.lit(context.config.clustering.name).alias("clustering"),
                 F.lit(extractor).alias("extractor"),
                 F.col("item_id").alias("clip_id"),
@@ -257,16 +280,27 @@ def _assign(
         chunk_factor=1000,
     )
     shared.unpersist()
+    return n_failed
 
 
 def _nearest_batches(
     batches: Iterable[pa.RecordBatch], *, codebooks: Broadcast[list[Codebook]]
 ) -> Iterable[pa.RecordBatch]:
-    """Return the nearest centroids of each batch; the ids travel along."""
+    """Return the nearest centroids of each batch; the ids travel along.
+
+    A row of which a vector is broken is a failure.
+    """
+    books = {f"layer_{i}": book for i, book in enumerate(codebooks.value, start=1)}
+    dimensions = {layer: book.n_features for layer, book in books.items()}
     for batch in batches:
+        sound = is_sound(batch, dimensions)
+        if not sound.all():
+            broken = batch.filter(pa.array(~sound))
+            yield record_batch(vector_failures(broken, "item_id", dimensions), _RESULT)
+            batch = batch.filter(pa.array(sound))
         labels = [
-            book.assign(decode_fp16(batch[f"layer_{i}"], book.n_features))[0]
-            for i, book in enumerate(codebooks.value, start=1)
+            book.assign(decode_fp16(batch[layer], book.n_features))[0]
+            for layer, book in books.items()
         ]
         matrix = np.stack(labels, axis=1).astype(np.int32)
         n_rows, n_layers = matrix.shape

@@ -28,8 +28,9 @@ from acav_spark.clustering.preprocessing import (
     moments_for,
     preprocessing_from,
 )
+from acav_spark.errors import MediaError
 from acav_spark.features.vectors import NON_FINITE_VECTOR, decode_fp16
-from acav_spark.rows import record_batch
+from acav_spark.rows import failure, record_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -107,6 +108,21 @@ def is_sound(batch: pa.RecordBatch, dimensions: Mapping[str, int]) -> NDArray[np
         vectors = decode_fp16(kept, dimension)
         sound[fits] &= np.abs(vectors).max(axis=1) <= LARGEST
     return sound
+
+
+def vector_failures(
+    batch: pa.RecordBatch, key: str, dimensions: Mapping[str, int]
+) -> list[dict[str, object]]:
+    """Return the outcome of each row, none of them sound; ``key`` names its id."""
+    found = []
+    for row in batch.to_pylist():
+        for layer, dimension in dimensions.items():
+            problem = problem_of(row[layer], dimension)
+            if problem is not None:
+                error = MediaError(problem[0], f"{layer}: {problem[1]}")
+                found.append({"item_id": row[key], **failure(error)})
+                break
+    return found
 
 
 def sound_batches(

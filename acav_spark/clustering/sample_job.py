@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from pyspark.sql import functions as F
 
 from acav_spark.clustering.fit import n_held_out, n_useful_shards
-from acav_spark.clustering.fit_tasks import problem_of, sound_batches
-from acav_spark.errors import MediaError, StageError
+from acav_spark.clustering.fit_tasks import is_sound, sound_batches, vector_failures
+from acav_spark.errors import StageError
 from acav_spark.failures import record_failures
-from acav_spark.rows import failure, record_batch, result_schema, spark_schema
+from acav_spark.rows import record_batch, result_schema, spark_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    import pyarrow as pa
     from pyspark.sql import Column, DataFrame
 
     from acav_spark.clustering.fitted import View
@@ -140,45 +140,25 @@ class BadRows:
         if self._count.value == 0:
             return 0
         layers, extractor = self._layers, self._extractor
-        schema = result_schema(("scope", _text()))
+        schema = result_schema()
 
         def problems(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
             for batch in batches:
-                found = []
-                for row in batch.to_pylist():
-                    for layer, dimension in layers.items():
-                        problem = problem_of(row[layer], dimension)
-                        if problem is not None:
-                            code, message = problem
-                            error = MediaError(code, f"{layer}: {message}")
-                            found.append(
-                                {
-                                    "item_id": row["clip_id"],
-                                    "scope": extractor,
-                                    **failure(error),
-                                }
-                            )
-                            break
-                yield record_batch(found, schema)
+                broken = batch.filter(pa.array(~is_sound(batch, layers)))
+                yield record_batch(vector_failures(broken, "clip_id", layers), schema)
 
         results = self._rows.mapInArrow(problems, spark_schema(schema)).persist()
         n_failed = results.count()
         record_failures(
             self._context,
             stage=STAGE,
-            results=results,
+            results=results.withColumn("scope", F.lit(extractor)),
             n_failed=n_failed,
             hashes={extractor: stage_hash},
             run_id=run_id,
         )
         results.unpersist()
         return n_failed
-
-
-def _text() -> pa.DataType:
-    import pyarrow as pa
-
-    return pa.string()
 
 
 def draw_order(seed: int) -> Column:

@@ -54,6 +54,7 @@ def select_clips(context: StageContext) -> StageResult:
     clip, four for each clip and limit, and 26 for each cell of the tables. Before that,
     eight for each clip; after it, four for each clip and 32 for each pick.
     """
+    _require_one_clustering(context.config)
     chosen = context.config.selection
     name = current_name(context, chosen.name)
     config = settle(
@@ -162,6 +163,19 @@ def _codebooks(context: StageContext, clustering: str) -> list[Row]:
         .select("extractor", "layer", "modality", "n_clusters", "fingerprint")
         .collect()
     )
+
+
+def _require_one_clustering(config: Config) -> None:
+    """Refuse several numbers of clusters, of which a selection is made from one."""
+    clustering = config.clustering
+    if isinstance(clustering.n_clusters, list):
+        k = clustering.n_clusters[-1]
+        msg = (
+            f"clustering.n_clusters: expected one number to select from, got "
+            f"{clustering.n_clusters}. Choose one of the clusterings, such as --set "
+            f"clustering.name={clustering.name}_k{k} --set clustering.n_clusters={k}."
+        )
+        raise StageError(msg)
 
 
 def _packed(context: StageContext, config: Config) -> DataFrame:
