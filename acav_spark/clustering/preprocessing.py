@@ -20,8 +20,8 @@ the same, 10 clusters            .381 .368        .231  .371 .398 .418
 ================================ ==== =========== ===== ==== ==== ====
 
 So ``REGULARISATION`` is 1: directions of more than average variance come out nearly
-equal, and those far below stay small. It pays for sound, and does not for pixels. All
-rows are in ``benchmarks/results/study_whitening.json``.
+equal, and those far below stay small. It pays for most layers of sound, not for
+pixels. All rows are in ``benchmarks/results/study_whitening.json``.
 """
 
 from __future__ import annotations
