@@ -20,7 +20,18 @@ def checked_vectors(
     x: ArrayLike, *, name: str, n_features: int | None = None, min_rows: int = 1
 ) -> NDArray[np.float32]:
     """Return finite vectors as a float32 matrix; float32 is not copied."""
-    array = np.asarray(x)
+    array = checked_matrix(x, name=name, n_features=n_features, min_rows=min_rows)
+    with np.errstate(over="ignore"):
+        vectors = np.ascontiguousarray(array, dtype=np.float32)
+    require_finite(vectors, name=name)
+    return vectors
+
+
+def checked_matrix(
+    x: ArrayLike, *, name: str, n_features: int | None = None, min_rows: int = 1
+) -> NDArray[np.number]:
+    """Return vectors as a matrix of numbers, as they came: values are not checked."""
+    array: NDArray[np.number] = np.asarray(x)
     if array.ndim != 2 or array.shape[1] == 0 or len(array) < min_rows:
         msg = (
             f"{name}: expected vectors of shape (n_samples, n_features) with at least "
@@ -37,17 +48,15 @@ def checked_vectors(
             "layer and model version."
         )
         raise ValueError(msg)
-    with np.errstate(over="ignore"):
-        vectors = np.ascontiguousarray(array, dtype=np.float32)
-    _check_finite(vectors, name)
-    return vectors
+    return array
 
 
-def _check_finite(vectors: NDArray[np.float32], name: str) -> None:
+def require_finite(vectors: NDArray[np.number], *, name: str) -> None:
     """Refuse NaN, infinities and absurd values, naming the rows."""
     bad: list[int] = []
     for start in range(0, len(vectors), _CHUNK_ROWS):
-        block = vectors[start : start + _CHUNK_ROWS]
+        with np.errstate(over="ignore"):
+            block = vectors[start : start + _CHUNK_ROWS].astype(np.float32, copy=False)
         # Written so that a comparison with NaN counts as bad.
         is_bad = ~(np.abs(block).max(axis=1, initial=0.0) <= LARGEST)
         bad.extend((start + np.flatnonzero(is_bad)).tolist())

@@ -11,7 +11,7 @@ from numba.core.caching import IndexDataCacheFile
 from numba.core.dispatcher import Dispatcher
 
 from acav_spark.selection import kernels
-from acav_spark.selection.kernels.compiling import KeyedFiles
+from acav_spark.compiling import KeyedFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
