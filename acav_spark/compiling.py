@@ -70,9 +70,7 @@ class _KeyedCache(FunctionCache):
     def __init__(self, function: Callable[..., object]) -> None:
         super().__init__(function)
         state = _state_of_loops(Path(function.__code__.co_filename).parent)
-        self._cache_file = KeyedFiles(
-            self._cache_path, self._impl.filename_base, state
-        )
+        self._cache_file = KeyedFiles(self._cache_path, self._impl.filename_base, state)
 
 
 def compiled(function: _F) -> _F:

@@ -9,8 +9,8 @@ Which centroids can be nearest is proven, not guessed. Let ``u = 2**-24``, a row
 score ``S = |m|**2 - 2 y.m``, which is the squared distance less ``|y|**2``. Computed is
 ``fl(fl(y).fl(-2 m)) + fl(|m|**2)``, with ``m`` taken in float64. It errs by at most
 
-- ``2 g |y||m|``, ``g = d u / (1 - d u)``, for a product of ``d`` terms in whatever order
-  and with or without fused steps; ``4 u |y||m|`` for rounding ``y`` and ``m``;
+- ``2 g |y||m|``, ``g = d u / (1 - d u)``, for a product of ``d`` terms in any order,
+  with or without fused steps; ``4 u |y||m|`` for rounding ``y`` and ``m``;
 - ``u |m|**2`` for rounding the norm;
 - ``2 u |y||m| + 2 u |m|**2``, and ``3 u`` of the bound itself, for adding up score and
   bound in float32; ``(d + 16) 2**-125`` where numbers are too small for float32.
@@ -18,7 +18,7 @@ score ``S = |m|**2 - 2 y.m``, which is the squared distance less ``|y|**2``. Com
 ``(2 g + 16 u) |y||m| + 8 u |m|**2``, plus 1 % for norms taken in float32, is more than
 that. A centroid whose lower bound is above the least upper bound is not nearest. If one
 remains, that is it; else distances in float64 decide. These can order centroids wrongly
-whose scores differ by less than ``2 (d + 3) 2**-53 (|y| + max |m|)**2``, so those remain
+whose scores differ by less than ``2 (d + 3) 2**-53 (|y| + max |m|)**2``, so those stay
 as well: labels are what float64 alone would give, for blocks of whatever shape.
 """
 
@@ -41,8 +41,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-# Numbers of a block of vectors, or of scores: 1 MiB of float32, which caches hold.
-_BLOCK_NUMBERS = 1 << 18
+# Numbers of a block of vectors, or of scores: at most 4 MiB of float32. Products of 256
+# rows are some 5 % slower, as the centroids are arranged anew for each; blocks of 2048
+# leave the caches between the steps.
+_BLOCK_NUMBERS = 1 << 20
 _MIN_BLOCK_ROWS, _MAX_BLOCK_ROWS = 64, 1024
 # Blocks that a caller prepares at once, so that its own steps are few.
 _BLOCKS_AT_ONCE = 4
@@ -82,9 +84,9 @@ def nearest_centroids(
     rounding could decide are decided again by distances in float64; a row's result
     therefore does not depend on the rows beside it. Time: little more than the product
     of ``2 n_samples n_clusters n_features`` operations. Memory besides arguments and
-    result, whatever the number of rows: three blocks of 1 MiB (more above 4096 features
-    or clusters, where a block has its least 64 rows), and two float32 and, at first,
-    two float64 copies of the centroids.
+    result, whatever the number of rows: three blocks of at most 4 MiB (more above
+    16,384 features or clusters, where a block has its least 64 rows), and two float32
+    and, at first, two float64 copies of the centroids.
     """
     c = checked_vectors(centroids, name="centroids")
     rows = checked_matrix(x, name="x", n_features=c.shape[1], min_rows=0)
@@ -105,8 +107,10 @@ class NearestFinder:
 
     Attributes
     ----------
+    scored_rows : int
+        Rows that are scored by one matrix product.
     block_rows : int
-        Rows of a block that keep memory bounded, and what is done to it in the caches.
+        Rows that a caller should prepare at once, for memory to stay bounded.
 
     Notes
     -----
@@ -116,14 +120,14 @@ class NearestFinder:
 
     def __init__(self, centroids: NDArray[np.float32]) -> None:
         n_clusters, n_features = centroids.shape
-        self._scored_rows = int(
+        self.scored_rows = int(
             np.clip(
                 _BLOCK_NUMBERS // max(n_clusters, n_features),
                 _MIN_BLOCK_ROWS,
                 _MAX_BLOCK_ROWS,
             )
         )
-        self.block_rows = _BLOCKS_AT_ONCE * self._scored_rows
+        self.block_rows = _BLOCKS_AT_ONCE * self.scored_rows
         self._centroids = np.array(centroids, dtype=np.float32, order="C")
         exact = self._centroids.astype(np.float64)
         self._origin = exact.mean(axis=0).astype(np.float32)
@@ -167,9 +171,7 @@ class NearestFinder:
         self.find(self.blocks(x), labels, squared)
         return labels, squared
 
-    def labels(
-        self, x: NDArray[np.float32] | NDArray[np.float16]
-    ) -> NDArray[np.int32]:
+    def labels(self, x: NDArray[np.float32] | NDArray[np.float16]) -> NDArray[np.int32]:
         """Return the labels alone, as ``nearest`` does, in a little less time."""
         labels = np.empty(len(x), dtype=np.int32)
         self.find(self.blocks(x), labels)
@@ -179,7 +181,7 @@ class NearestFinder:
         self, x: NDArray[np.number], *, name: str | None = None
     ) -> Iterable[NDArray[np.float32]]:
         """Return the vectors as float32 blocks for ``find``; see ``float32_blocks``."""
-        return float32_blocks(x, self._scored_rows, name=name)
+        return float32_blocks(x, self.scored_rows, name=name)
 
     def find(
         self,
@@ -199,7 +201,7 @@ class NearestFinder:
             Written.
         """
         n_clusters, n_features = self._centroids.shape
-        n_scored = max(1, min(self._scored_rows, len(labels)))
+        n_scored = max(1, min(self.scored_rows, len(labels)))
         moved = np.empty((n_scored, n_features), dtype=np.float32)
         scores = np.empty((n_scored, n_clusters), dtype=np.float32)
         reach, slack = np.empty((2, n_scored), dtype=np.float32)
@@ -265,17 +267,13 @@ def squared_distances(
 ) -> NDArray[np.float64]:
     """Return each vector's squared distance to its centroid, summed in float64."""
     squared = np.empty(len(labels), dtype=np.float64)
-    distances_to(
-        np.require(x, np.float32, "CAW"),
-        np.require(centroids, np.float32, "CAW"),
-        np.require(labels, np.int64, "CAW"),
-        squared,
-    )
+    places = np.array(labels, dtype=np.int64)
+    distances_to(_plain(x), _plain(centroids), places, squared)
     return squared
 
 
 def _plain(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return contiguous rows that may be written, which is what loops are compiled for."""
+    """Return contiguous writeable rows, which is what loops are compiled for."""
     return x if x.flags.carray else np.array(x, order="C")
 
 

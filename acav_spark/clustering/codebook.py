@@ -122,7 +122,7 @@ class Codebook:
 
         Notes
         -----
-        Memory besides vectors and result: some blocks of 1 MiB, as
+        Memory besides vectors and result: some blocks of up to 4 MiB, as
         ``nearest_centroids``; twice as many, and for ``l2`` six times, where vectors
         are preprocessed.
         """
@@ -158,9 +158,7 @@ class Codebook:
         """Return vectors whose shape is checked; values are checked block by block."""
         return checked_matrix(x, name="x", n_features=self.n_features, min_rows=0)
 
-    def _preprocessed(
-        self, rows: NDArray[np.number]
-    ) -> Iterable[NDArray[np.float32]]:
+    def _preprocessed(self, rows: NDArray[np.number]) -> Iterable[NDArray[np.float32]]:
         return map(self.preprocessing.apply, self._finder.blocks(rows, name="x"))
 
     def fingerprint(self) -> str:

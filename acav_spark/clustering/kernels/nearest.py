@@ -15,11 +15,13 @@ from acav_spark.compiling import compiled, inlined
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LANES = 64
+_LANES = 32
 # Minima of so few are taken one by one.
 _FEW = 16
 # Beyond it float32 may overflow: every centroid may then be nearest.
 _LARGEST_SCORE = 1e37
+# What gradual underflow, or none, can take from a square of float32.
+_UNDERFLOW = 2.0**-125
 
 
 @compiled
@@ -33,20 +35,18 @@ def centre_rows(
     reach: NDArray[np.float32],
     slack: NDArray[np.float32],
 ) -> None:
-    """Move the origin, and write what rounding can do to the scores of each row.
+    """Write vectors seen from an origin, and what rounding can do to their scores.
 
     Parameters
     ----------
-    x : ndarray of float32, shape (n_rows, n_features)
-        Vectors.
+    x, moved : ndarray of float32, shape (n_rows, n_features)
+        Vectors, and what is written: ``x - origin``.
     origin : ndarray of float32, shape (n_features,)
         What is subtracted.
     per_norm, per_square : float
         See ``reach`` and ``slack``.
     largest_norm : float
         Of a centroid, seen from the origin.
-    moved : ndarray of float32, shape (n_rows, n_features)
-        Written: ``x - origin``.
     reach, slack : ndarray of float32, shape (n_rows,)
         Written: ``per_norm |moved|``, infinite where scores may leave float32, and
         ``per_square (|moved| + largest_norm)**2``.
@@ -54,8 +54,6 @@ def centre_rows(
     n_rows, n_features = x.shape
     n_even = n_features // _LANES * _LANES
     sums = np.empty(_LANES, dtype=np.float32)
-    # What gradual underflow, or none, can take from squares of float32.
-    underflow = n_features * 2.0**-125
     for i in range(n_rows):
         row, out = x[i], moved[i]
         sums[:] = 0
@@ -64,7 +62,7 @@ def centre_rows(
                 value = row[start + lane] - origin[start + lane]
                 out[start + lane] = value
                 sums[lane] += value * value
-        total = underflow
+        total = n_features * _UNDERFLOW
         for lane in range(_LANES):
             total += sums[lane]
         for j in range(n_even, n_features):

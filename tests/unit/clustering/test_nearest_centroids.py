@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from acav_spark.clustering import Codebook, nearest_centroids
 from acav_spark.clustering import assignment as assignment_module
+from acav_spark.clustering.assignment import NearestFinder, squared_distances
+from acav_spark.clustering.kernels.widening import largest_magnitude, widen_half
 
 
 def brute_force(
@@ -25,7 +29,9 @@ def test_hand_computed_neighbours_and_distances() -> None:
 
 
 @pytest.mark.parametrize("offset", [0.0, 100.0, 3_000.0])
-@pytest.mark.parametrize(("n_features", "n_clusters"), [(1, 3), (17, 50), (300, 8)])
+@pytest.mark.parametrize(
+    ("n_features", "n_clusters"), [(1, 3), (17, 50), (300, 8), (65, 33), (32, 1)]
+)
 def test_neighbours_equal_a_brute_force_in_float64(
     offset: float, n_features: int, n_clusters: int
 ) -> None:
@@ -70,8 +76,11 @@ def test_rows_do_not_depend_on_the_rows_beside_them(
         ]
         np.testing.assert_array_equal(np.concatenate([p[0] for p in parts]), labels)
         np.testing.assert_array_equal(np.concatenate([p[1] for p in parts]), squared)
-    monkeypatch.setattr(assignment_module, "_MAX_BLOCK_ROWS", 64)
-    np.testing.assert_array_equal(nearest_centroids(x, centroids)[0], labels)
+    for size in (64, 100, 333):
+        monkeypatch.setattr(assignment_module, "_MAX_BLOCK_ROWS", size)
+        blocked = nearest_centroids(x, centroids)
+        np.testing.assert_array_equal(blocked[0], labels)
+        np.testing.assert_array_equal(blocked[1], squared)
 
 
 def test_half_precision_vectors_are_widened() -> None:
@@ -82,6 +91,186 @@ def test_half_precision_vectors_are_widened() -> None:
     np.testing.assert_array_equal(actual[0], expected[0])
     np.testing.assert_array_equal(actual[1], expected[1])
     assert actual[0][:5].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_every_half_is_widened_exactly() -> None:
+    halves = np.arange(1 << 16, dtype=np.uint16).reshape(-1, 128)
+    values = np.empty(halves.shape, dtype=np.float32)
+    words = values.view(np.uint32)
+    assert widen_half(halves, words, values) == 0x7FFF
+    is_finite = (halves & 0x7FFF) < 0x7C00
+    expected = halves.view(np.float16).astype(np.float32).view(np.uint32)
+    np.testing.assert_array_equal(words[is_finite], expected[is_finite])
+    assert widen_half(halves[:10], words[:10], values[:10]) < 0x7C00
+
+
+def test_the_largest_magnitude_is_that_of_the_bits() -> None:
+    for values, largest in (
+        ([0.0, -3.0, 2.0], 3.0),
+        ([-0.0, 1e-45, 0.0], 1e-45),
+        ([1.0, -np.inf, 5.0], np.inf),
+    ):
+        words = np.array([values], np.float32).view(np.uint32)
+        assert largest_magnitude(words) == np.float32(largest).view(np.uint32)
+    nan = np.array([[1.0, -np.nan]], np.float32).view(np.uint32)
+    assert largest_magnitude(nan) > np.float32(np.inf).view(np.uint32)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_halves_that_are_not_finite_are_refused(value: float) -> None:
+    x = np.zeros((3_000, 4), np.float16)
+    x[[7, 2_900], 3] = value
+    book = Codebook(np.zeros((1, 4), np.float32), "l2")
+    for assign in (book.assign, book.labels, lambda x: nearest_centroids(x, [[0] * 4])):
+        with pytest.raises(ValueError, match=r"x: .*2 of 3000 rows \(7, 2900\)"):
+            assign(x)
+
+
+@pytest.mark.parametrize("preprocess", ["none", "l2", "standardise"])
+def test_a_codebook_takes_vectors_of_any_type_and_layout(preprocess: str) -> None:
+    generator = np.random.default_rng(6)
+    # More rows than a block, and the last one is not full.
+    halves = generator.integers(-9, 10, size=(2_500, 20)).astype(np.float16)
+    fitted = [np.full(20, 2, np.float32)] * 2 if preprocess == "standardise" else []
+    book = Codebook(
+        generator.normal(size=(7, 20)).astype(np.float32),
+        preprocess,  # type: ignore[arg-type]
+        *fitted,
+    )
+    single = halves.astype(np.float32)
+    labels, squared = book.assign(single)
+    expected, distances = brute_force(book.preprocessing.apply(single), book.centroids)
+    np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_allclose(squared, distances, rtol=1e-6)
+    locked = np.frombuffer(halves.tobytes(), np.float16).reshape(halves.shape)
+    for x in (
+        halves,
+        locked,
+        halves.astype(">f2"),
+        halves.astype(np.float64),
+        halves.astype(np.int8),
+        np.asfortranarray(single),
+        np.repeat(single, 2, axis=1)[:, ::2],
+        np.repeat(halves, 2, axis=0)[::2],
+    ):
+        found = book.assign(x)
+        np.testing.assert_array_equal(found[0], labels)
+        np.testing.assert_array_equal(found[1], squared)
+        np.testing.assert_array_equal(book.labels(x), labels)
+
+
+def test_a_finder_takes_any_rows_and_leaves_them_as_they_are() -> None:
+    generator = np.random.default_rng(8)
+    x = generator.normal(size=(3_000, 30)).astype(np.float16)
+    centroids = np.frombuffer(x[:9].astype(np.float32).tobytes(), np.float32)
+    finder = NearestFinder(centroids.reshape(9, 30))
+    assert len(x) > finder.scored_rows
+    single = x.astype(np.float32)
+    before = single.copy()
+    labels, squared = finder.nearest(single)
+    assert labels.dtype == np.int32
+    assert squared.dtype == np.float64
+    np.testing.assert_array_equal(single, before)
+    for rows in (x, single[::-1][::-1]):
+        np.testing.assert_array_equal(finder.nearest(rows)[0], labels)
+        np.testing.assert_array_equal(finder.nearest(rows)[1], squared)
+        np.testing.assert_array_equal(finder.labels(rows), labels)
+    np.testing.assert_array_equal(
+        squared_distances(single, centroids.reshape(9, 30), labels), squared
+    )
+    distances = finder.distances(single)
+    np.testing.assert_allclose(distances.min(axis=1) ** 2, squared, atol=1e-4)
+
+
+def test_copies_of_a_centroid_are_never_chosen() -> None:
+    generator = np.random.default_rng(9)
+    some = generator.normal(size=(5, 40)).astype(np.float32)
+    # Zero and minus zero are equally near, but not the same bytes.
+    zeros = np.zeros((2, 40), np.float32)
+    zeros[1] = -zeros[1]
+    centroids = np.concatenate([some, some[::-1], zeros, some, zeros])
+    x = np.concatenate([generator.normal(size=(200, 40)), centroids, -some])
+    labels, squared = nearest_centroids(x, centroids)
+    expected, distances = brute_force(x.astype(np.float32), centroids)
+    np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_allclose(squared, distances, rtol=1e-6)
+    assert set(labels.tolist()) <= {0, 1, 2, 3, 4, 10}
+
+
+@pytest.mark.parametrize("scale", [1e-38, 1e-24, 1e-22, 1e-18, 1e-10, 1e10, 9e13])
+def test_scales_that_float32_cannot_square_are_decided_by_float64(scale: float) -> None:
+    generator = np.random.default_rng(10)
+    x = (generator.normal(size=(300, 50)) * scale).astype(np.float32)
+    centroids = (generator.normal(size=(40, 50)) * scale).astype(np.float32)
+    labels, squared = NearestFinder(centroids).nearest(x)
+    expected, distances = brute_force(x, centroids)
+    np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_allclose(squared, distances, rtol=1e-12)
+
+
+def test_a_centroid_far_from_all_others_does_not_blur_them() -> None:
+    generator = np.random.default_rng(11)
+    centroids = generator.normal(size=(30, 64)).astype(np.float32)
+    centroids[17] = 1e9
+    x = generator.normal(size=(300, 64)).astype(np.float32)
+    x = np.concatenate([x, centroids[:20]])
+    labels, _ = nearest_centroids(x, centroids)
+    np.testing.assert_array_equal(labels, brute_force(x, centroids)[0])
+
+
+def test_vectors_too_far_away_to_tell_do_not_depend_on_their_block() -> None:
+    generator = np.random.default_rng(12)
+    centroids = generator.normal(size=(30, 64)).astype(np.float32)
+    # Distances of 1e24 differ by less than float64 resolves of their squares.
+    x = (generator.normal(size=(300, 64)) * 1e14).astype(np.float32)
+    labels, squared = nearest_centroids(x, centroids)
+    one_by_one = [nearest_centroids(row[None], centroids) for row in x]
+    np.testing.assert_array_equal(np.concatenate([r[0] for r in one_by_one]), labels)
+    np.testing.assert_array_equal(np.concatenate([r[1] for r in one_by_one]), squared)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_rows=st.integers(1, 40),
+    n_clusters=st.integers(1, 90),
+    n_features=st.integers(1, 140),
+    log_offset=st.integers(-3, 4),
+    log_spread=st.integers(-7, 2),
+    is_coarse=st.booleans(),
+    cuts=st.lists(st.integers(0, 40), max_size=3),
+)
+def test_any_vectors_are_assigned_as_by_float64_however_they_are_cut(
+    *,
+    seed: int,
+    n_rows: int,
+    n_clusters: int,
+    n_features: int,
+    log_offset: int,
+    log_spread: int,
+    is_coarse: bool,
+    cuts: list[int],
+) -> None:
+    generator = np.random.default_rng(seed)
+    shape = (n_rows + n_clusters, n_features)
+    values = generator.normal(size=shape) * 10.0**log_spread
+    if is_coarse:  # many exact ties, and copies
+        values = np.rint(values)
+    values = (values + np.rint(10.0**log_offset)).astype(np.float32)
+    x, centroids = values[:n_rows], values[n_rows:]
+    finder = NearestFinder(centroids)
+    labels, squared = finder.nearest(x)
+    differences = x[:, None].astype(np.float64) - centroids
+    distances = np.square(differences).sum(axis=2)
+    chosen = distances[np.arange(n_rows), labels]
+    # Sums in another order may differ by the roundings of float64.
+    np.testing.assert_allclose(chosen, distances.min(axis=1), rtol=1e-13)
+    np.testing.assert_allclose(squared, chosen, rtol=1e-13)
+    if is_coarse:  # sums of small integers are exact
+        np.testing.assert_array_equal(labels, distances.argmin(axis=1))
+    np.testing.assert_array_equal(finder.labels(x), labels)
+    parts = [finder.nearest(part) for part in np.split(x, sorted(cuts))]
+    np.testing.assert_array_equal(np.concatenate([p[0] for p in parts]), labels)
+    np.testing.assert_array_equal(np.concatenate([p[1] for p in parts]), squared)
 
 
 def test_no_vector_has_no_neighbour() -> None:
