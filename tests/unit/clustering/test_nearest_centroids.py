@@ -218,15 +218,30 @@ def test_a_centroid_far_from_all_others_does_not_blur_them() -> None:
     np.testing.assert_array_equal(labels, brute_force(x, centroids)[0])
 
 
-def test_vectors_too_far_away_to_tell_do_not_depend_on_their_block() -> None:
+def all_squared_distances(
+    x: NDArray[np.float32], centroids: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return float64 distances that are summed as the finder sums them."""
+    columns = [
+        squared_distances(x, centroids, np.full(len(x), j))
+        for j in range(len(centroids))
+    ]
+    return np.stack(columns, axis=1)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e14])
+def test_vectors_far_from_all_centroids_are_decided_as_in_float64(scale: float) -> None:
     generator = np.random.default_rng(12)
-    centroids = generator.normal(size=(30, 64)).astype(np.float32)
-    # Distances of 1e24 differ by less than float64 resolves of their squares.
-    x = (generator.normal(size=(300, 64)) * 1e14).astype(np.float32)
-    labels, squared = nearest_centroids(x, centroids)
-    one_by_one = [nearest_centroids(row[None], centroids) for row in x]
-    np.testing.assert_array_equal(np.concatenate([r[0] for r in one_by_one]), labels)
-    np.testing.assert_array_equal(np.concatenate([r[1] for r in one_by_one]), squared)
+    half = generator.normal(size=(150, 64)) / 1000
+    twins = half + generator.normal(size=(150, 64)) * 3e-10
+    centroids = np.concatenate([half, twins]).astype(np.float32)
+    # From afar, distances to twins differ by less than float32 resolves; from 1e15,
+    # those to all centroids by less than float64 does.
+    x = (generator.normal(size=(2_000, 64)) * scale).astype(np.float32)
+    labels, squared = NearestFinder(centroids).nearest(x)
+    distances = all_squared_distances(x, centroids)
+    np.testing.assert_array_equal(labels, distances.argmin(axis=1))
+    np.testing.assert_array_equal(squared, distances.min(axis=1))
 
 
 @given(
@@ -259,14 +274,14 @@ def test_any_vectors_are_assigned_as_by_float64_however_they_are_cut(
     x, centroids = values[:n_rows], values[n_rows:]
     finder = NearestFinder(centroids)
     labels, squared = finder.nearest(x)
+    distances = all_squared_distances(x, centroids)
+    np.testing.assert_array_equal(labels, distances.argmin(axis=1))
+    np.testing.assert_array_equal(squared, distances.min(axis=1))
     differences = x[:, None].astype(np.float64) - centroids
-    distances = np.square(differences).sum(axis=2)
-    chosen = distances[np.arange(n_rows), labels]
-    # Sums in another order may differ by the roundings of float64.
-    np.testing.assert_allclose(chosen, distances.min(axis=1), rtol=1e-13)
-    np.testing.assert_allclose(squared, chosen, rtol=1e-13)
+    exact = np.square(differences).sum(axis=2)
+    np.testing.assert_allclose(distances, exact, rtol=1e-13)
     if is_coarse:  # sums of small integers are exact
-        np.testing.assert_array_equal(labels, distances.argmin(axis=1))
+        np.testing.assert_array_equal(distances, exact)
     np.testing.assert_array_equal(finder.labels(x), labels)
     parts = [finder.nearest(part) for part in np.split(x, sorted(cuts))]
     np.testing.assert_array_equal(np.concatenate([p[0] for p in parts]), labels)
