@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-# Numbers of a block of vectors, or of scores: at most 4 MiB of float32. Products of 256
+# Numbers of a block of vectors, or of scores: at most 8 MiB of float32. Products of 256
 # rows are some 5 % slower, as the centroids are arranged anew for each; blocks of 2048
 # leave the caches between the steps.
-_BLOCK_NUMBERS = 1 << 20
+_BLOCK_NUMBERS = 1 << 21
 _MIN_BLOCK_ROWS, _MAX_BLOCK_ROWS = 64, 1024
 # Blocks that a caller prepares at once, so that its own steps are few.
 _BLOCKS_AT_ONCE = 4
@@ -84,8 +84,8 @@ def nearest_centroids(
     rounding could decide are decided again by distances in float64; a row's result
     therefore does not depend on the rows beside it. Time: little more than the product
     of ``2 n_samples n_clusters n_features`` operations. Memory besides arguments and
-    result, whatever the number of rows: three blocks of at most 4 MiB (more above
-    16,384 features or clusters, where a block has its least 64 rows), and two float32
+    result, whatever the number of rows: three blocks of at most 8 MiB (more above
+    32,768 features or clusters, where a block has its least 64 rows), and two float32
     and, at first, two float64 copies of the centroids.
     """
     c = checked_vectors(centroids, name="centroids")
@@ -115,7 +115,7 @@ class NearestFinder:
     Notes
     -----
     Nothing changes once it is made, so threads may share one; scratch memory, three
-    blocks of 1 MiB, is taken at each call.
+    blocks of at most 8 MiB, is taken at each call.
     """
 
     def __init__(self, centroids: NDArray[np.float32]) -> None:

@@ -122,7 +122,7 @@ class Codebook:
 
         Notes
         -----
-        Memory besides vectors and result: some blocks of up to 4 MiB, as
+        Memory besides vectors and result: some blocks of up to 8 MiB, as
         ``nearest_centroids``; twice as many, and for ``l2`` six times, where vectors
         are preprocessed.
         """
