@@ -48,6 +48,7 @@ _BLOCK_NUMBERS = 1 << 21
 _MIN_BLOCK_ROWS, _MAX_BLOCK_ROWS = 64, 1024
 # Blocks that a caller prepares at once, so that its own steps are few.
 _BLOCKS_AT_ONCE = 4
+_PREPARED_CENTROIDS = 32
 _ROUNDING = 2.0**-24
 
 
@@ -85,8 +86,8 @@ def nearest_centroids(
     therefore does not depend on the rows beside it. Time: little more than the product
     of ``2 n_samples n_clusters n_features`` operations. Memory besides arguments and
     result, whatever the number of rows: three blocks of at most 8 MiB (more above
-    32,768 features or clusters, where a block has its least 64 rows), and two float32
-    and, at first, two float64 copies of the centroids.
+    32,768 features or clusters, where a block has its least 64 rows), and two copies of
+    the centroids.
     """
     c = checked_vectors(centroids, name="centroids")
     rows = checked_matrix(x, name="x", n_features=c.shape[1], min_rows=0)
@@ -129,14 +130,19 @@ class NearestFinder:
         )
         self.block_rows = _BLOCKS_AT_ONCE * self.scored_rows
         self._centroids = np.array(centroids, dtype=np.float32, order="C")
-        exact = self._centroids.astype(np.float64)
-        self._origin = exact.mean(axis=0).astype(np.float32)
-        moved = exact - self._origin
-        squared_norms = np.einsum("ij,ij->i", moved, moved)
+        self._origin = self._centroids.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self._minus_twice = np.empty((n_features, n_clusters), dtype=np.float32)
+        squared_norms = np.empty(n_clusters, dtype=np.float64)
+        # A few at a time: float64 copies of all would leave the caches.
+        for start in range(0, n_clusters, _PREPARED_CENTROIDS):
+            some = slice(start, start + _PREPARED_CENTROIDS)
+            moved = self._centroids[some].astype(np.float64)
+            moved -= self._origin
+            squared_norms[some] = np.einsum("ij,ij->i", moved, moved)
+            moved *= -2
+            self._minus_twice[:, some] = moved.T
         norms = np.sqrt(squared_norms)
         self._norms = norms.astype(np.float32)
-        moved *= -2
-        self._minus_twice = np.ascontiguousarray(moved.T, dtype=np.float32)
         self._squared_norms = squared_norms.astype(np.float32)
         self._largest_norm = float(norms.max())
         # The bounds that the module's docstring derives.
