@@ -59,4 +59,4 @@ docs: setup-test ## Write docs/tables.md and docs/configuration.md from the code
 
 clean: ## Remove the demo and caches; .venv stays.
 	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse \
-	  acav_spark/selection/kernels/__pycache__
+	  acav_spark/clustering/kernels/__pycache__ acav_spark/selection/kernels/__pycache__

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import inspect
 import sys
-from typing import Self
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 
 class Estimator:
@@ -62,6 +66,28 @@ class Estimator:
             regressor_tags=None,
             input_tags=InputTags(),
         )
+
+
+class Clusterer(Estimator, ABC):
+    """An estimator with labels and distances."""
+
+    labels_: NDArray[np.int32]
+
+    @abstractmethod
+    def fit(self, x: ArrayLike, y: object = None) -> Self:
+        """Fit to samples."""
+
+    @abstractmethod
+    def transform(self, x: ArrayLike) -> NDArray[np.float32]:
+        """Return the distances of vectors to all centres."""
+
+    def fit_predict(self, x: ArrayLike, y: object = None) -> NDArray[np.int32]:
+        """Fit, and return the cluster of each sample."""
+        return self.fit(x, y).labels_
+
+    def fit_transform(self, x: ArrayLike, y: object = None) -> NDArray[np.float32]:
+        """Fit, and return the distances of the samples to all centres."""
+        return self.fit(x, y).transform(x)
 
 
 def not_fitted(estimator: Estimator) -> ValueError:

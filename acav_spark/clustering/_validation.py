@@ -20,10 +20,21 @@ def checked_vectors(
     x: ArrayLike, *, name: str, n_features: int | None = None, min_rows: int = 1
 ) -> NDArray[np.float32]:
     """Return finite vectors as a float32 matrix; float32 is not copied."""
+    array = checked_matrix(x, name=name, n_features=n_features, min_rows=min_rows)
+    with np.errstate(over="ignore"):
+        vectors = np.ascontiguousarray(array, dtype=np.float32)
+    require_finite(vectors, name=name)
+    return vectors
+
+
+def checked_matrix(
+    x: ArrayLike, *, name: str, n_features: int | None = None, min_rows: int = 1
+) -> NDArray[np.number]:
+    """Return vectors as a matrix of numbers, as they came: values are not checked."""
     if hasattr(x, "toarray"):
         msg = f"{name}: sparse input is not supported. Give {name}.toarray()."
         raise TypeError(msg)
-    array = np.asarray(x)
+    array: NDArray[np.number] = np.asarray(x)
     if array.dtype.kind == "O":
         array = array.astype(np.float64)
     if array.ndim == 1:
@@ -58,17 +69,15 @@ def checked_vectors(
             "layer and model version."
         )
         raise ValueError(msg)
-    with np.errstate(over="ignore"):
-        vectors = np.ascontiguousarray(array, dtype=np.float32)
-    _check_finite(vectors, name)
-    return vectors
+    return array
 
 
-def _check_finite(vectors: NDArray[np.float32], name: str) -> None:
+def require_finite(vectors: NDArray[np.number], *, name: str) -> None:
     """Refuse NaN, infinities and absurd values, naming the rows."""
     bad: list[int] = []
     for start in range(0, len(vectors), _CHUNK_ROWS):
-        block = vectors[start : start + _CHUNK_ROWS]
+        with np.errstate(over="ignore"):
+            block = vectors[start : start + _CHUNK_ROWS].astype(np.float32, copy=False)
         # Written so that a comparison with NaN counts as bad.
         is_bad = ~(np.abs(block).max(axis=1, initial=0.0) <= LARGEST)
         bad.extend((start + np.flatnonzero(is_bad)).tolist())

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from acav_spark.clustering.assignment import NearestFinder
-from acav_spark.clustering.loops import add_in_order, add_rows
+from acav_spark.clustering.kernels.adding import add_in_order, add_rows
 from acav_spark.clustering.rules import kept_weight
 
 if TYPE_CHECKING:

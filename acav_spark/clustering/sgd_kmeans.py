@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from acav_spark.clustering._estimator import Estimator, not_fitted
+from acav_spark.clustering._estimator import Clusterer, not_fitted
 from acav_spark.clustering._validation import checked_vectors
 from acav_spark.clustering.assignment import NearestFinder
 from acav_spark.clustering.fit import (
@@ -64,7 +64,7 @@ _PIECE_ROWS = 4096
 _LEAST_STEPS = 10
 
 
-class SGDKMeans(Estimator):
+class SGDKMeans(Clusterer):
     """K-means by stochastic gradient steps over mini-batches.
 
     Parameters
@@ -304,10 +304,6 @@ class SGDKMeans(Estimator):
         """
         return self._fitted().assign(x)[0]
 
-    def fit_predict(self, x: ArrayLike, y: object = None) -> NDArray[np.int32]:
-        """Fit, and return the cluster of each sample."""
-        return self.fit(x, y).labels_
-
     def transform(self, x: ArrayLike) -> NDArray[np.float32]:
         """Return the distance of each preprocessed vector to each centre.
 
@@ -331,10 +327,6 @@ class SGDKMeans(Estimator):
             vectors = codebook.preprocessing.apply(samples[block])
             distances[block] = finder.distances(vectors)
         return distances
-
-    def fit_transform(self, x: ArrayLike, y: object = None) -> NDArray[np.float32]:
-        """Fit, and return the distances of the samples to all centres."""
-        return self.fit(x, y).transform(x)
 
     def score(self, x: ArrayLike, y: object = None) -> float:
         """Return minus the sum of squared distances to the nearest centres."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from acav_spark.selection.kernels.compiling import compiled, named, prefetch
+from acav_spark.compiling import compiled, named, prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

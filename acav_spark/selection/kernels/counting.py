@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from acav_spark.selection.kernels.compiling import compiled
+from acav_spark.compiling import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from acav_spark.selection.kernels.compiling import compiled, inlined
+from acav_spark.compiling import compiled, inlined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

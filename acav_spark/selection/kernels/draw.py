@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from acav_spark.selection.kernels.compiling import compiled, prefetch
+from acav_spark.compiling import compiled, prefetch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

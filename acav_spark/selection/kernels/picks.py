@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from acav_spark.compiling import compiled, inlined, prefetch
 from acav_spark.selection.kernels import dense
-from acav_spark.selection.kernels.compiling import compiled, inlined, prefetch
 from acav_spark.selection.kernels.dense import (
     find_highest,
     first_highest,

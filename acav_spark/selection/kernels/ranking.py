@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from acav_spark.selection.kernels.compiling import compiled, inlined
+from acav_spark.compiling import compiled, inlined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from acav_spark.selection.kernels.compiling import compiled
+from acav_spark.compiling import compiled
 from acav_spark.selection.kernels.draw import is_open as has_room
 from acav_spark.selection.kernels.gain import gain_in
 from acav_spark.selection.kernels.scores import find_cells

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from acav_spark.selection.kernels.compiling import compiled, inlined, prefetch
+from acav_spark.compiling import compiled, inlined, prefetch
 from acav_spark.selection.kernels.gain import gain_in
 
 if TYPE_CHECKING:

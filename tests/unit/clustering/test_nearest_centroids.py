@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from acav_spark.clustering import Codebook, nearest_centroids
 from acav_spark.clustering import assignment as assignment_module
+from acav_spark.clustering.assignment import NearestFinder, squared_distances
+from acav_spark.clustering.kernels.widening import largest_magnitude, widen_half
 
 
 def brute_force(
@@ -25,7 +29,9 @@ def test_hand_computed_neighbours_and_distances() -> None:
 
 
 @pytest.mark.parametrize("offset", [0.0, 100.0, 3_000.0])
-@pytest.mark.parametrize(("n_features", "n_clusters"), [(1, 3), (17, 50), (300, 8)])
+@pytest.mark.parametrize(
+    ("n_features", "n_clusters"), [(1, 3), (17, 50), (300, 8), (65, 33), (32, 1)]
+)
 def test_neighbours_equal_a_brute_force_in_float64(
     offset: float, n_features: int, n_clusters: int
 ) -> None:
@@ -70,8 +76,11 @@ def test_rows_do_not_depend_on_the_rows_beside_them(
         ]
         np.testing.assert_array_equal(np.concatenate([p[0] for p in parts]), labels)
         np.testing.assert_array_equal(np.concatenate([p[1] for p in parts]), squared)
-    monkeypatch.setattr(assignment_module, "_MAX_BLOCK_ROWS", 64)
-    np.testing.assert_array_equal(nearest_centroids(x, centroids)[0], labels)
+    for size in (64, 100, 333):
+        monkeypatch.setattr(assignment_module, "_MAX_BLOCK_ROWS", size)
+        blocked = nearest_centroids(x, centroids)
+        np.testing.assert_array_equal(blocked[0], labels)
+        np.testing.assert_array_equal(blocked[1], squared)
 
 
 def test_half_precision_vectors_are_widened() -> None:
@@ -82,6 +91,168 @@ def test_half_precision_vectors_are_widened() -> None:
     np.testing.assert_array_equal(actual[0], expected[0])
     np.testing.assert_array_equal(actual[1], expected[1])
     assert actual[0][:5].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_every_half_is_widened_exactly() -> None:
+    halves = np.arange(1 << 16, dtype=np.uint16).reshape(-1, 128)
+    values = np.empty(halves.shape, dtype=np.float32)
+    words = values.view(np.uint32)
+    assert widen_half(halves, words, values) == 0x7FFF
+    is_finite = (halves & 0x7FFF) < 0x7C00
+    expected = halves.view(np.float16).astype(np.float32).view(np.uint32)
+    np.testing.assert_array_equal(words[is_finite], expected[is_finite])
+    assert widen_half(halves[:10], words[:10], values[:10]) < 0x7C00
+
+
+def test_the_largest_magnitude_is_that_of_the_bits() -> None:
+    for values, largest in (
+        ([0.0, -3.0, 2.0], 3.0),
+        ([-0.0, 1e-45, 0.0], 1e-45),
+        ([1.0, -np.inf, 5.0], np.inf),
+    ):
+        words = np.array([values], np.float32).view(np.uint32)
+        assert largest_magnitude(words) == np.float32(largest).view(np.uint32)
+    nan = np.array([[1.0, -np.nan]], np.float32).view(np.uint32)
+    assert largest_magnitude(nan) > np.float32(np.inf).view(np.uint32)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_halves_that_are_not_finite_are_refused(value: float) -> None:
+    x = np.zeros((3_000, 4), np.float16)
+    x[[7, 2_900], 3] = value
+    book = Codebook(np.zeros((1, 4), np.float32), "l2")
+    for assign in (book.assign, book.labels, lambda x: nearest_centroids(x, [[0] * 4])):
+        with pytest.raises(ValueError, match=r"x: .*2 of 3000 rows \(7, 2900\)"):
+            assign(x)
+
+
+def test_a_finder_takes_any_rows_and_leaves_them_as_they_are() -> None:
+    generator = np.random.default_rng(8)
+    x = generator.normal(size=(3_000, 30)).astype(np.float16)
+    centroids = np.frombuffer(x[:9].astype(np.float32).tobytes(), np.float32)
+    finder = NearestFinder(centroids.reshape(9, 30))
+    assert len(x) > finder.scored_rows
+    single = x.astype(np.float32)
+    before = single.copy()
+    labels, squared = finder.nearest(single)
+    assert labels.dtype == np.int32
+    assert squared.dtype == np.float64
+    np.testing.assert_array_equal(single, before)
+    for rows in (x, single[::-1][::-1]):
+        np.testing.assert_array_equal(finder.nearest(rows)[0], labels)
+        np.testing.assert_array_equal(finder.nearest(rows)[1], squared)
+        np.testing.assert_array_equal(finder.labels(rows), labels)
+    np.testing.assert_array_equal(
+        squared_distances(single, centroids.reshape(9, 30), labels), squared
+    )
+    distances = finder.distances(single)
+    np.testing.assert_allclose(distances.min(axis=1) ** 2, squared, atol=1e-4)
+
+
+def test_copies_of_a_centroid_are_never_chosen() -> None:
+    generator = np.random.default_rng(9)
+    some = generator.normal(size=(5, 40)).astype(np.float32)
+    # Zero and minus zero are equally near, but not the same bytes.
+    zeros = np.zeros((2, 40), np.float32)
+    zeros[1] = -zeros[1]
+    centroids = np.concatenate([some, some[::-1], zeros, some, zeros])
+    x = np.concatenate([generator.normal(size=(200, 40)), centroids, -some])
+    labels, squared = nearest_centroids(x, centroids)
+    expected, distances = brute_force(x.astype(np.float32), centroids)
+    np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_allclose(squared, distances, rtol=1e-6)
+    assert set(labels.tolist()) <= {0, 1, 2, 3, 4, 10}
+
+
+@pytest.mark.parametrize("scale", [1e-38, 1e-24, 1e-22, 1e-18, 1e-10, 1e10, 9e13])
+def test_scales_that_float32_cannot_square_are_decided_by_float64(scale: float) -> None:
+    generator = np.random.default_rng(10)
+    x = (generator.normal(size=(300, 50)) * scale).astype(np.float32)
+    centroids = (generator.normal(size=(40, 50)) * scale).astype(np.float32)
+    labels, squared = NearestFinder(centroids).nearest(x)
+    expected, distances = brute_force(x, centroids)
+    np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_allclose(squared, distances, rtol=1e-12)
+
+
+def test_a_centroid_far_from_all_others_does_not_blur_them() -> None:
+    generator = np.random.default_rng(11)
+    centroids = generator.normal(size=(30, 64)).astype(np.float32)
+    centroids[17] = 1e9
+    x = generator.normal(size=(300, 64)).astype(np.float32)
+    x = np.concatenate([x, centroids[:20]])
+    labels, _ = nearest_centroids(x, centroids)
+    np.testing.assert_array_equal(labels, brute_force(x, centroids)[0])
+
+
+def all_squared_distances(
+    x: NDArray[np.float32], centroids: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return float64 distances that are summed as the finder sums them."""
+    columns = [
+        squared_distances(x, centroids, np.full(len(x), j))
+        for j in range(len(centroids))
+    ]
+    return np.stack(columns, axis=1)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e14])
+def test_vectors_far_from_all_centroids_are_decided_as_in_float64(scale: float) -> None:
+    generator = np.random.default_rng(12)
+    half = generator.normal(size=(150, 64)) / 1000
+    twins = half + generator.normal(size=(150, 64)) * 3e-10
+    centroids = np.concatenate([half, twins]).astype(np.float32)
+    # From afar, distances to twins differ by less than float32 resolves; from 1e15,
+    # those to all centroids by less than float64 does.
+    x = (generator.normal(size=(2_000, 64)) * scale).astype(np.float32)
+    labels, squared = NearestFinder(centroids).nearest(x)
+    distances = all_squared_distances(x, centroids)
+    np.testing.assert_array_equal(labels, distances.argmin(axis=1))
+    np.testing.assert_array_equal(squared, distances.min(axis=1))
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_rows=st.integers(1, 40),
+    n_clusters=st.integers(1, 90),
+    n_features=st.integers(1, 140),
+    log_offset=st.integers(-3, 4),
+    log_spread=st.integers(-7, 2),
+    is_coarse=st.booleans(),
+    cuts=st.lists(st.integers(0, 40), max_size=3),
+)
+def test_any_vectors_are_assigned_as_by_float64_however_they_are_cut(
+    *,
+    seed: int,
+    n_rows: int,
+    n_clusters: int,
+    n_features: int,
+    log_offset: int,
+    log_spread: int,
+    is_coarse: bool,
+    cuts: list[int],
+) -> None:
+    generator = np.random.default_rng(seed)
+    shape = (n_rows + n_clusters, n_features)
+    values = generator.normal(size=shape) * 10.0**log_spread
+    if is_coarse:  # many exact ties, and copies
+        values = np.rint(values)
+    values = (values + np.rint(10.0**log_offset)).astype(np.float32)
+    x, centroids = values[:n_rows], values[n_rows:]
+    finder = NearestFinder(centroids)
+    labels, squared = finder.nearest(x)
+    distances = all_squared_distances(x, centroids)
+    np.testing.assert_array_equal(labels, distances.argmin(axis=1))
+    np.testing.assert_array_equal(squared, distances.min(axis=1))
+    differences = x[:, None].astype(np.float64) - centroids
+    exact = np.square(differences).sum(axis=2)
+    np.testing.assert_allclose(distances, exact, rtol=1e-13)
+    if is_coarse:  # sums of small integers are exact
+        np.testing.assert_array_equal(distances, exact)
+    np.testing.assert_array_equal(finder.labels(x), labels)
+    parts = [finder.nearest(part) for part in np.split(x, sorted(cuts))]
+    np.testing.assert_array_equal(np.concatenate([p[0] for p in parts]), labels)
+    np.testing.assert_array_equal(np.concatenate([p[1] for p in parts]), squared)
 
 
 def test_no_vector_has_no_neighbour() -> None:
@@ -109,90 +280,3 @@ def test_values_and_shapes_that_cannot_be_used_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         nearest_centroids(x, centroids)
-
-
-def test_a_codebook_preprocesses_before_it_assigns() -> None:
-    mean = np.array([10.0, 0.0], np.float32)
-    scale = np.array([100.0, 1.0], np.float32)
-    centroids = np.array([[0.0, 0.0], [0.0, 3.0]], np.float32)
-    codebook = Codebook(centroids, "standardise", mean, scale)
-    # (210 - 10) / 100 = 2 is the whole distance to centroid 0.
-    labels, squared = codebook.assign([[210.0, 0.0], [10.0, 3.0]])
-    assert labels.tolist() == [0, 1]
-    assert squared.tolist() == [4.0, 0.0]
-
-
-def test_a_codebook_of_unit_vectors_ignores_lengths() -> None:
-    codebook = Codebook(np.eye(2, dtype=np.float32), "l2")
-    labels, squared = codebook.assign([[5.0, 0.0], [0.0, 0.01], [0.0, 0.0]])
-    assert labels.tolist() == [0, 1, 0]
-    assert squared[:2].tolist() == [0.0, 0.0]
-
-
-def test_a_vector_far_from_the_fit_is_still_assigned() -> None:
-    tiny = np.full(2, 1e-30, np.float32)
-    codebook = Codebook(
-        np.array([[0.0, 0.0], [1.0, 1.0]], np.float32), "standardise", tiny, tiny
-    )
-    assert codebook.assign([[1e10, 1e10], [-1e10, 0.0]])[0].tolist() == [1, 0]
-
-
-def test_a_codebook_rebuilt_from_its_parts_is_the_same() -> None:
-    generator = np.random.default_rng(0)
-    centroids = generator.normal(size=(4, 3)).astype(np.float32)
-    mean, scale = np.ones(3, np.float32), np.full(3, 2, np.float32)
-    first = Codebook(centroids, "standardise", mean, scale)
-    rebuilt = Codebook(
-        np.frombuffer(first.centroids.tobytes(), "<f4").reshape(4, 3),
-        first.preprocess,
-        mean.copy(),
-        scale.copy(),
-    )
-    assert rebuilt.fingerprint() == first.fingerprint()
-    assert len(first.fingerprint()) == 64
-
-
-def test_a_fingerprint_tells_every_part() -> None:
-    centroids = np.arange(6, dtype=np.float32).reshape(2, 3)
-    one = np.ones(3, np.float32)
-    moved = centroids.copy()
-    moved[1, 2] = np.nextafter(moved[1, 2], np.float32(9))
-    books = [
-        Codebook(centroids),
-        Codebook(centroids.reshape(3, 2)),
-        Codebook(moved),
-        Codebook(centroids, "l2"),
-        Codebook(centroids, "standardise", one, one),
-        Codebook(centroids, "standardise", one, one * 2),
-        Codebook(centroids, "standardise", one * 2, one),
-    ]
-    assert len({book.fingerprint() for book in books}) == len(books)
-
-
-def test_a_codebook_shows_its_shape_rather_than_its_data() -> None:
-    book = Codebook(np.zeros((2, 3), np.float32))
-    assert repr(book) == "Codebook(n_clusters=2, n_features=3, preprocess='none')"
-
-
-ONE = np.ones(2, np.float32)
-
-
-@pytest.mark.parametrize(
-    ("preprocess", "mean", "scale", "words"),
-    [
-        ("whiten", None, None, "preprocess: expected one of .* got 'whiten'"),
-        ("none", ONE, ONE, "exactly for preprocess 'standardise', got .*'none'"),
-        ("standardise", ONE, None, "mean given and scale left out"),
-        ("standardise", ONE, np.ones(3, np.float32), "scale: .* length 2, got"),
-        ("standardise", ONE, ONE * 0, "above zero, got 2 others of 2"),
-        ("standardise", ONE * np.nan, ONE, "Codebook.mean: expected finite"),
-    ],
-)
-def test_a_codebook_of_parts_that_do_not_fit_is_refused(
-    preprocess: str,
-    mean: NDArray[np.float32] | None,
-    scale: NDArray[np.float32] | None,
-    words: str,
-) -> None:
-    with pytest.raises(ValueError, match=words):
-        Codebook(np.zeros((3, 2), np.float32), preprocess, mean, scale)  # type: ignore[arg-type]

@@ -10,8 +10,9 @@ import pytest
 from numba.core.caching import IndexDataCacheFile
 from numba.core.dispatcher import Dispatcher
 
+from acav_spark.clustering import kernels as clustering_kernels
+from acav_spark.compiling import KeyedFiles
 from acav_spark.selection import kernels
-from acav_spark.selection.kernels.compiling import KeyedFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,11 +58,12 @@ def test_code_of_other_sources_is_not_found(tmp_path: Path) -> None:
 def test_every_compiled_loop_has_a_name_of_its_own() -> None:
     # Machine code of two processes is told apart by it: see ``compiling``.
     functions: dict[tuple[str, str], object] = {}
-    for module in pkgutil.iter_modules(kernels.__path__):
-        loops = importlib.import_module(f"{kernels.__name__}.{module.name}")
-        for loop in vars(loops).values():
-            if isinstance(loop, Dispatcher):
-                function = loop.py_func
-                name = function.__module__, function.__qualname__
-                assert functions.setdefault(name, function) is function, name
+    for package in (kernels, clustering_kernels):
+        for module in pkgutil.iter_modules(package.__path__):
+            loops = importlib.import_module(f"{package.__name__}.{module.name}")
+            for loop in vars(loops).values():
+                if isinstance(loop, Dispatcher):
+                    function = loop.py_func
+                    name = function.__module__, function.__qualname__
+                    assert functions.setdefault(name, function) is function, name
     assert len(functions) > 30

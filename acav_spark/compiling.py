@@ -4,8 +4,8 @@ numba numbers the files of its cache, and of two processes that compile at the s
 moment both may write number 1: one then runs the other's code, for other types or of
 another loop (numba issue 4807). Spark starts a Python process for each core, and all
 compile at once. Here a file is named after what it holds. Nor does numba see that a
-function which is compiled into another was changed: here any change of the loops
-changes all names.
+function which is compiled into another was changed: here any change of a
+folder's loops changes all names.
 
 Machine code is found by the function's qualified name, the types of its arguments and a
 number that each process counts for itself. Functions of one name, such as a factory
@@ -36,11 +36,11 @@ _F = TypeVar("_F", bound="Callable[..., object]")
 
 
 @cache
-def _state_of_loops(path: str) -> str:
-    """Return a digest of the source of all loops here, and of the file ``path``."""
-    digest = hashlib.sha256()
-    for source in [*sorted(Path(__file__).parent.glob("*.py")), Path(path)]:
-        digest.update(source.read_bytes())
+def _state_of_loops(folder: Path) -> str:
+    """Return a digest of the source of a folder's loops, and of this file."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
@@ -69,11 +69,8 @@ class KeyedFiles(IndexDataCacheFile):
 class _KeyedCache(FunctionCache):
     def __init__(self, function: Callable[..., object]) -> None:
         super().__init__(function)
-        self._cache_file = KeyedFiles(
-            self._cache_path,
-            self._impl.filename_base,
-            _state_of_loops(function.__code__.co_filename),
-        )
+        state = _state_of_loops(Path(function.__code__.co_filename).parent)
+        self._cache_file = KeyedFiles(self._cache_path, self._impl.filename_base, state)
 
 
 def compiled(function: _F) -> _F:

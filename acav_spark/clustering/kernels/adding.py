@@ -1,10 +1,10 @@
-"""Compiled loops of the clustering."""
+"""Adding vectors and numbers in the order of rows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from acav_spark.selection.kernels.compiling import compiled
+from acav_spark.compiling import compiled
 
 if TYPE_CHECKING:
     import numpy as np
