@@ -2,7 +2,15 @@
 
 Every rule is the convex combination of section 3.3.2: the ``i``-th sample of a centre
 moves it by ``max(rate, 1/i)`` of the way to the sample, ``i`` counting from its
-placement. Up to ``1/rate`` samples a centre is thus the mean of what it was given.
+placement. Two things that the paper leaves open are decided by that:
+
+- Every sample moves its centre. In a batch, ``m`` samples of mean ``s`` move a centre
+  ``c`` to ``(1 - r) c + r s`` with ``r = 1 - (1 - rate)**m``, which is what ``m`` steps
+  would do, averaged over their order. Moving it once a batch would leave centres where
+  they started: at a rate of 0.01 a batch of all clips and 100 epochs make 100 steps.
+- A centre starts as a single sample. Until it has had ``1/rate`` updates it is the mean
+  of them (a rate of one over their number); at 0.01 from the start it would keep that
+  sample's noise, which cost 4 to 5 % of inertia on 1,000 vectors of length 500.
 """
 
 from __future__ import annotations

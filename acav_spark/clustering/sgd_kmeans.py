@@ -6,13 +6,8 @@ rate and the centre with the rest. A centre's utilisation is its number of updat
 divided by all estimation steps; a centre whose utilisation falls below ``(1/k)**2`` is
 placed anew. What the paper leaves open is decided so:
 
-- Every sample moves its centre. In a batch, ``m`` samples of mean ``s`` move a centre
-  ``c`` to ``(1 - r) c + r s`` with ``r = 1 - (1 - rate)**m``, which is what ``m`` steps
-  would do, averaged over their order. Moving it once a batch would leave centres where
-  they started: at a rate of 0.01 a batch of all clips and 100 epochs make 100 steps.
-- A centre starts as a single sample. Until it has had ``1/rate`` updates it is the mean
-  of them (a rate of one over their number); at 0.01 from the start it would keep that
-  sample's noise, which cost 4 to 5 % of inertia on 1,000 vectors of length 500.
+- Every sample moves its centre, and a centre that is still young is the mean of what it
+  was given: see ``rules``.
 - Every sample is one estimation step, and a centre's steps count from its placement;
   otherwise a fresh centre would be dead at once. Expected utilisation is ``1/k``.
 - For fewer than ten clusters the limit is ``0.1/k``: with two, ``(1/k)**2`` would call
