@@ -245,6 +245,32 @@ class Codebook:
     def _preprocessed(self, rows: NDArray[np.number]) -> Iterable[NDArray[np.float32]]:
         return map(self.preprocessing.apply, self._finder.blocks(rows, name="x"))
 
+    def distances(self, x: ArrayLike) -> NDArray[np.float32]:
+        """Return the distance of each preprocessed vector to each centroid.
+
+        Parameters
+        ----------
+        x : array_like of float, shape (n_samples, n_features)
+            Vectors as the extractor made them; none at all is allowed.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_samples, n_clusters)
+
+        Raises
+        ------
+        ValueError
+            If vectors are of another length, or a value is not finite.
+        """
+        samples = checked_vectors(x, name="x", n_features=self.n_features, min_rows=0)
+        distances = np.empty((len(samples), self.n_clusters), dtype=np.float32)
+        finder = self._finder
+        for start in range(0, len(samples), finder.block_rows):
+            block = slice(start, start + finder.block_rows)
+            vectors = self.preprocessing.apply(samples[block])
+            distances[block] = finder.distances(vectors)
+        return distances
+
     def fingerprint(self) -> str:
         """Return the sha256 of preprocessing and centroids, as 64 hex digits."""
         digest = hashlib.sha256(b"acav codebook 1\n")

@@ -27,7 +27,6 @@ import numpy as np
 
 from acav_spark.clustering._estimator import Clusterer, not_fitted
 from acav_spark.clustering._validation import checked_vectors
-from acav_spark.clustering.assignment import NearestFinder
 from acav_spark.clustering.fit import (
     EpochStatistics,
     Fit,
@@ -67,7 +66,7 @@ class SGDKMeans(Clusterer):
     n_clusters : int, default 8
         Number of clusters (k), at most the number of samples.
     learning_rate : float, default 0.01
-        Weight, in (0, 1], of one sample against its centre (the paper's).
+        Weight, in (0, 1], of a sample against its centre (the paper's).
     minibatch_size : int, default 100_000
         Samples whose nearest centres are found before centres move (the paper's).
     n_epochs : int, default 100
@@ -311,17 +310,7 @@ class SGDKMeans(Clusterer):
         -------
         ndarray of float32, shape (n_samples, n_clusters)
         """
-        codebook = self._fitted()
-        samples = checked_vectors(
-            x, name="x", n_features=codebook.n_features, min_rows=0
-        )
-        distances = np.empty((len(samples), codebook.n_clusters), dtype=np.float32)
-        finder = NearestFinder(codebook.centroids)
-        for start in range(0, len(samples), finder.block_rows):
-            block = slice(start, start + finder.block_rows)
-            vectors = codebook.preprocessing.apply(samples[block])
-            distances[block] = finder.distances(vectors)
-        return distances
+        return self._fitted().distances(x)
 
     def score(self, x: ArrayLike, y: object = None) -> float:
         """Return minus the sum of squared distances to the nearest centres."""
