@@ -299,7 +299,7 @@ def _nearest_batches(
             yield record_batch(vector_failures(broken, "item_id", dimensions), _RESULT)
             batch = batch.filter(pa.array(sound))
         labels = [
-            book.assign(decode_fp16(batch[layer], book.n_features))[0]
+            book.labels(decode_fp16(batch[layer], book.n_features))
             for layer, book in books.items()
         ]
         matrix = np.stack(labels, axis=1).astype(np.int32)
