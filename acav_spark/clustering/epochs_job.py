@@ -191,9 +191,9 @@ class DistributedFit:
     def _epoch(self, passed: DataFrame) -> None:
         started = time.perf_counter()
         going = {key: fit for key, fit in self._fits.items() if not fit.is_done}
-        sums = self._passed(
-            passed, {k: fit.plan(self._sample.n_shards) for k, fit in going.items()}
-        )
+        n_shards = self._sample.n_shards
+        plans = {k: fit.plan(n_shards, self._n_passed) for k, fit in going.items()}
+        sums = self._passed(passed, plans)
         for key, fit in going.items():
             fit.end_epoch(sums[key])
         self._seconds.append(time.perf_counter() - started)

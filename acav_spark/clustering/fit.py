@@ -193,15 +193,18 @@ class Fit:
         )
         return before - last < self.settings.tolerance * before
 
-    def plan(self, n_shards: int = 1) -> PassPlan:
-        """Return what each of so many shards starts from in the epoch that comes."""
+    def plan(self, n_shards: int = 1, n_rows: int | None = None) -> PassPlan:
+        """Return what each of so many shards starts from in the epoch that comes.
+
+        Where all ``n_rows`` are no more than a mini-batch, no shard is cut, even if it
+        has more rows than others.
+        """
         settings = self.settings
-        return PassPlan(
-            self.centres,
-            self.n_updates,
-            rate_of(settings.update, settings.learning_rate, self._epoch),
-            -(-settings.minibatch_size // n_shards),
-        )
+        batch_rows = -(-settings.minibatch_size // n_shards)
+        if n_rows is not None and n_rows <= settings.minibatch_size:
+            batch_rows = settings.minibatch_size
+        rate = rate_of(settings.update, settings.learning_rate, self._epoch)
+        return PassPlan(self.centres, self.n_updates, rate, batch_rows)
 
     def codebook(self, preprocessing: Preprocessing) -> Codebook:
         """Return the codebook of the centres as they are."""
@@ -220,7 +223,7 @@ class Fit:
         n_replaced = 0
         least = float((self.n_updates / np.maximum(self._n_steps, 1)).min())
         if epoch <= settings.last_judged:
-            n_replaced = self.replace_dead()
+            n_replaced = self.replace_dead(sums.counts == 0)
         statistics = EpochStatistics(
             epoch,
             sums.inertia,
@@ -249,9 +252,12 @@ class Fit:
         return float(shifts.max(initial=0.0))
 
     def judge(self, reserve: NDArray[np.float32], least_steps: int) -> int:
-        """Place dead centres anew on other rows; return how many found a place."""
+        """Place dead centres anew on other rows; return how many found a place.
+
+        Centres are judged after ``least_steps`` estimation steps.
+        """
         self.reserve = reserve
-        return self.replace_dead(least_steps)
+        return self.replace_dead(least_steps=least_steps)
 
     def merge(self, others: Iterable[Fit]) -> None:
         """Take in fits that went on apart: means weighted by samples."""
@@ -263,10 +269,18 @@ class Fit:
         self.n_updates = n_updates
         self._n_steps = np.sum([fit._n_steps for fit in fits], axis=0)
 
-    def replace_dead(self, least_steps: int = 0) -> int:
+    def replace_dead(
+        self, is_unused: NDArray[np.bool_] | None = None, *, least_steps: int = 0
+    ) -> int:
         """Place dead centres anew on the data; return how many found a place.
 
-        Centres are judged after ``least_steps`` estimation steps.
+        Parameters
+        ----------
+        is_unused : ndarray of bool, shape (n_clusters,), optional
+            Centres that no sample of a whole epoch was nearest to: dead, however many
+            samples they had before.
+        least_steps : int, default 0
+            Of others the utilisation is judged after so many estimation steps.
         """
         if self.settings.reinit == "none":
             return 0
@@ -274,6 +288,8 @@ class Fit:
         limit = min(1 / k**2, _SMALLEST_SHARE / k)
         is_dead = self.n_updates < limit * self._n_steps
         is_dead &= self._n_steps >= least_steps
+        if is_unused is not None:
+            is_dead |= is_unused
         dead = np.flatnonzero(is_dead)
         if not dead.size:
             return 0
@@ -349,7 +365,7 @@ class Fit:
 
 
 def run_epoch(
-    fit: Fit, shards: Sequence[Shard], n_shards: int | None = None
+    fit: Fit, shards: Sequence[Shard], plan: PassPlan | None = None
 ) -> EpochStatistics:
     """Do one epoch in this process.
 
@@ -359,13 +375,13 @@ def run_epoch(
         What is fitted.
     shards : sequence of callable
         Each returns the pieces of a shard: preprocessed vectors, in order.
-    n_shards : int, optional
-        Shards that a mini-batch is spread over, where some are empty and not given.
+    plan : PassPlan, optional
+        Where all start; that of as many shards by default.
     """
-    plan = fit.plan(n_shards or len(shards))
+    chosen = fit.plan(len(shards)) if plan is None else plan
 
     def passed(shard: Shard) -> PassSums:
-        of_shard = ShardPass(plan)
+        of_shard = ShardPass(chosen)
         for vectors in shard():
             of_shard.add(vectors)
         return of_shard.finish()

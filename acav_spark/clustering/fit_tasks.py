@@ -7,6 +7,7 @@ of a hash; what is returned does not depend on where batches were cut.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from acav_spark.clustering.fit import Shard
     from acav_spark.clustering.moments import Moments
 
 WRONG_LENGTH = "vector_length"
@@ -148,6 +150,8 @@ def by_shard(
     for batch in batches:
         shards = batch["shard"].to_numpy()
         starts = np.flatnonzero(np.diff(shards, prepend=-1))
+        if len(batch) == 0:
+            continue
         for start, stop in zip(starts, [*starts[1:], len(shards)], strict=True):
             yield int(shards[start]), batch.slice(start, stop - start)
 
@@ -298,6 +302,7 @@ def fit_view(
     preprocessing = _preprocessing_of(shards, settings[0].preprocess)
     shards = [preprocessing.apply(shard) for shard in shards]
     n_passed = sum(map(len, shards))
+    pieces: list[Shard] = [partial(list, [shard]) for shard in shards]
     done = []
     for chosen in settings:
         n_first = max(n_reserved(chosen.n_clusters), n_held_out)
@@ -305,7 +310,7 @@ def fit_view(
         fit, seconds = Fit(chosen, reserve, n_held_out=n_held_out), []
         while not fit.is_done:
             started = time.perf_counter()
-            run_epoch(fit, [lambda shard=shard: [shard] for shard in shards], n_shards)  # type: ignore[misc]
+            run_epoch(fit, pieces, fit.plan(n_shards, n_passed))
             seconds.append(time.perf_counter() - started)
         final = final_sums(fit, shards)
         done.append(

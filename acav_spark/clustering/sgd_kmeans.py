@@ -6,10 +6,11 @@ rate and the centre with the rest. A centre's utilisation is its number of updat
 divided by all estimation steps; a centre whose utilisation falls below ``(1/k)**2`` is
 placed anew. What the paper leaves open is decided so:
 
-- Every sample moves its centre, and a centre that is still young is the mean of what it
-  was given: see ``rules``.
+- Every sample moves its centre; a young one is the mean of its samples: see ``rules``.
 - Every sample is one estimation step, and a centre's steps count from its placement;
   otherwise a fresh centre would be dead at once. Expected utilisation is ``1/k``.
+- A centre that was nearest to no sample of a whole epoch is dead as well: one that had
+  many samples once would take long to fall below the limit.
 - For fewer than ten clusters the limit is ``0.1/k``: with two, ``(1/k)**2`` would call
   a cluster of a fifth of the samples dead for ever.
 - Centres are judged after every epoch but the last tenth, which lets all of them
