@@ -62,11 +62,12 @@ def statistics(context: StageContext) -> list[tuple[object, ...]]:
     return sorted(tuple(row) for row in rows)
 
 
-@pytest.mark.parametrize("preprocess", ["standardise", "pca_whiten"])
 def test_few_rows_in_tasks_and_many_by_epochs_give_the_same_codebooks(
-    make_features: MakeFeatures, monkeypatch: pytest.MonkeyPatch, preprocess: str
+    make_features: MakeFeatures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    setting = f"clustering.preprocess={preprocess}"
+    # Whitened: the moments of shards are merged in both. Others compare with a fit in
+    # tasks that standardises.
+    setting = "clustering.preprocess=pca_whiten"
     in_tasks = make_features(setting, name="tasks")
     fit_centroids(in_tasks)
     monkeypatch.setattr(fitting, "_ONE_TASK_BYTES", 0)
