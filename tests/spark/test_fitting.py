@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from planted_features import LOOKS, MakeFeatures, make_features_context
+from planted_features import LOOKS, SMALL_SHARDS, MakeFeatures, make_features_context
 from pyspark.sql import functions as F
 
 from acav_spark.assign.job import assign_clusters
@@ -35,9 +35,8 @@ def make_features(spark: SparkSession, tmp_path: Path) -> MakeFeatures:
 
 def small_shards(patch: pytest.MonkeyPatch) -> None:
     """Have few rows cut into several shards, and some of them held out."""
-    patch.setattr("acav_spark.clustering.fit._SHARD_ROWS", 300)
-    patch.setattr("acav_spark.clustering.fit._HELD_OUT_FROM", 2_000)
-    patch.setattr("acav_spark.clustering.fit._HELD_OUT_ROWS", 150)
+    for name, value in SMALL_SHARDS.items():
+        patch.setattr(name, value)
 
 
 @pytest.fixture(autouse=True)
