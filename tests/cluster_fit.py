@@ -42,6 +42,8 @@ CLUSTER = {
     # The first job waits for both executors.
     "spark.scheduler.minRegisteredResourcesRatio": "1.0",
     "spark.scheduler.maxRegisteredResourcesWaitingTime": "120s",
+    # The status store tells of an event once it has come.
+    "spark.ui.liveUpdate.period": "0",
     # Several batches a shard: the executor dies between two of them.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "100",
 }
@@ -128,6 +130,7 @@ def main(root: Path) -> None:
         report["blocks_before"] = cached_blocks(spark)
         with mock.patch.object(epochs_job, "pass_over_shards", ours):
             epoch(fit, passed)
+        spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()
         report["blocks_after"] = cached_blocks(spark)
         report["lost"] = lost_executors(spark)
 

@@ -204,6 +204,35 @@ def test_broken_vectors_are_failures_and_the_others_are_fitted_and_assigned(
     assert assign_clusters(context).is_unchanged
 
 
+@pytest.mark.parametrize(("file_rows", "n_files"), [(2_000_000, 1), (100, 3)])
+def test_assignments_are_in_few_files_however_many_the_features_are_in(
+    make_features: MakeFeatures,
+    monkeypatch: pytest.MonkeyPatch,
+    file_rows: int,
+    n_files: int,
+) -> None:
+    context = make_features(n_rows=300)
+    features = context.warehouse.read("features")
+    rows = context.spark.createDataFrame(features.collect(), features.schema)
+    context.warehouse.replace("features", rows.repartition(5), "true")
+    monkeypatch.setattr("acav_spark.assign.job._FILE_ROWS", file_rows)
+    fit_centroids(context)
+    size = "spark.sql.files.maxPartitionBytes"
+    before = context.spark.conf.get(size)
+    # A task for each file.
+    context.spark.conf.set(size, "20000")
+    try:
+        assert assign_clusters(context).n_out == 600
+    finally:
+        context.spark.conf.set(size, str(before))
+    assignments = context.warehouse.read("assignments")
+    # Those of the second extractor are merged, by as many tasks as a shuffle has.
+    first = assignments.where(f"extractor = '{LOOKS}'")
+    assert first.select(F.input_file_name()).distinct().count() == n_files
+    assert len(assignments.inputFiles()) <= n_files + 2
+    assert len(context.warehouse.read("packed").inputFiles()) <= 2
+
+
 def test_features_of_two_versions_are_refused_with_their_counts(
     make_features: MakeFeatures,
 ) -> None:
