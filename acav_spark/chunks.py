@@ -186,6 +186,7 @@ def run_in_chunks(
     commit: Callable[[DataFrame, Row], None],
     counted: Mapping[str, Column] | None = None,
     chunk_factor: int = 1,
+    is_spread: bool = True,
 ) -> None:
     """Process pending items chunk by chunk and commit each chunk.
 
@@ -210,6 +211,9 @@ def run_in_chunks(
         Further aggregates that ``commit`` wants, taken in the same pass.
     chunk_factor : int, default 1
         So many times ``execution.chunk_size`` items make a chunk, for cheap stages.
+    is_spread : bool, default True
+        Whether items are dealt out to tasks evenly; otherwise they are processed where
+        they lie, for items that are wide and cheap.
     """
     execution = context.config.execution
     n_chunks = max(1, math.ceil(n_pending / (execution.chunk_size * chunk_factor)))
@@ -224,7 +228,9 @@ def run_in_chunks(
             chunk = pending
             if n_chunks > 1:
                 chunk = chunk.where(F.pmod(F.xxhash64("item_id"), F.lit(n_chunks)) == i)
-            results = process(chunk.repartition(n_partitions, "item_id")).persist()
+            if is_spread:
+                chunk = chunk.repartition(n_partitions, "item_id")
+            results = process(chunk).persist()
             label = f"{stage} chunk {i + 1} of {n_chunks}"
             with _watched(context, label, done, n_pending / n_chunks):
                 (counts,) = results.agg(*_counts(counted or {})).collect()

@@ -35,6 +35,14 @@ SETTINGS = [
     "clustering.n_shards=3",
     *(f"spark.{name}={value}" for name, value in SPARK.items()),
 ]
+# Constants that have few rows cut into several shards, and some of them held out.
+SMALL_SHARDS = {
+    "acav_spark.clustering.fit._SHARD_ROWS": 300,
+    "acav_spark.clustering.fit._HELD_OUT_FROM": 2_000,
+    "acav_spark.clustering.fit._HELD_OUT_ROWS": 150,
+}
+# A constant that has every fit go epoch by epoch.
+IN_EPOCHS = {"acav_spark.clustering.job._ONE_TASK_BYTES": 0}
 MakeFeatures = Callable[..., StageContext]
 
 

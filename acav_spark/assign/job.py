@@ -39,6 +39,10 @@ _RESULT = result_schema(("clusters", pa.list_(pa.int32())))
 # Clips that selection reads together lie together: the packed table is ordered by the
 # upper bits of a hash, whose counts give every bucket its first row number.
 _N_BUCKETS = 1024
+# Ten million clips are committed together: a chunk reads all vectors once.
+_CHUNK_FACTOR = 40_000
+# Rows of a file of ``assignments``: some 40 bytes each.
+_FILE_ROWS = 2_000_000
 
 
 def assign_clusters(context: StageContext) -> StageResult:
@@ -238,6 +242,8 @@ def _assign(
         .select(F.col("clip_id").alias("item_id"), *layers)
     )
     shared = context.spark.sparkContext.broadcast(codebooks)
+    # At first all clips are pending; a join would sort their vectors for nothing.
+    is_all = n_pending == features.count()
 
     def commit(results: DataFrame, counts: Row) -> None:
         nonlocal n_failed
@@ -252,32 +258,35 @@ def _assign(
         )
         context.warehouse.insert(
             "assignments",
-            results.where(F.col("error_code").isNull()).select(
+            results.where(F.col("error_code").isNull())
+            .select(
                 F.lit(context.config.clustering.name).alias("clustering"),
                 F.lit(extractor).alias("extractor"),
                 F.col("item_id").alias("clip_id"),
                 "clusters",
                 F.lit(the_hash).alias("stage_hash"),
                 F.lit(run_id).alias("run_id"),
-            ),
+            )
+            # Computed by as many tasks as there are files of vectors.
+            .coalesce(max(1, counts["n_results"] // _FILE_ROWS)),
         )
 
     def process(items: DataFrame) -> DataFrame:
         nearest = partial(_nearest_batches, codebooks=shared)
-        return items.join(features, "item_id").mapInArrow(
-            nearest, spark_schema(_RESULT)
-        )
+        rows = items if is_all else items.join(features, "item_id")
+        return rows.mapInArrow(nearest, spark_schema(_RESULT))
 
     run_in_chunks(
         context,
         stage=STAGE,
-        pending=pending,
+        pending=features if is_all else pending,
         n_pending=n_pending,
         unit="clips",
         process=process,
         commit=commit,
         # Assigning is a matrix product, a thousand times cheaper than decoding.
-        chunk_factor=1000,
+        chunk_factor=_CHUNK_FACTOR,
+        is_spread=not is_all,
     )
     shared.unpersist()
     return n_failed

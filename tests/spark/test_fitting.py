@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from planted_features import LOOKS, MakeFeatures, make_features_context
+from planted_features import LOOKS, SMALL_SHARDS, MakeFeatures, make_features_context
 from pyspark.sql import functions as F
 
 from acav_spark.assign.job import assign_clusters
@@ -35,9 +35,8 @@ def make_features(spark: SparkSession, tmp_path: Path) -> MakeFeatures:
 
 def small_shards(patch: pytest.MonkeyPatch) -> None:
     """Have few rows cut into several shards, and some of them held out."""
-    patch.setattr("acav_spark.clustering.fit._SHARD_ROWS", 300)
-    patch.setattr("acav_spark.clustering.fit._HELD_OUT_FROM", 2_000)
-    patch.setattr("acav_spark.clustering.fit._HELD_OUT_ROWS", 150)
+    for name, value in SMALL_SHARDS.items():
+        patch.setattr(name, value)
 
 
 @pytest.fixture(autouse=True)
@@ -204,6 +203,35 @@ def test_broken_vectors_are_failures_and_the_others_are_fitted_and_assigned(
     assert {r["stage"] for r in failures} == {"fit_centroids", "assign_clusters"}
     assert all("layer_1" in r["message"] for r in failures)
     assert assign_clusters(context).is_unchanged
+
+
+@pytest.mark.parametrize(("file_rows", "n_files"), [(2_000_000, 1), (100, 3)])
+def test_assignments_are_in_few_files_however_many_the_features_are_in(
+    make_features: MakeFeatures,
+    monkeypatch: pytest.MonkeyPatch,
+    file_rows: int,
+    n_files: int,
+) -> None:
+    context = make_features(n_rows=300)
+    features = context.warehouse.read("features")
+    rows = context.spark.createDataFrame(features.collect(), features.schema)
+    context.warehouse.replace("features", rows.repartition(5), "true")
+    monkeypatch.setattr("acav_spark.assign.job._FILE_ROWS", file_rows)
+    fit_centroids(context)
+    size = "spark.sql.files.maxPartitionBytes"
+    before = context.spark.conf.get(size)
+    # A task for each file.
+    context.spark.conf.set(size, "20000")
+    try:
+        assert assign_clusters(context).n_out == 600
+    finally:
+        context.spark.conf.set(size, str(before))
+    assignments = context.warehouse.read("assignments")
+    # Those of the second extractor are merged, by as many tasks as a shuffle has.
+    first = assignments.where(f"extractor = '{LOOKS}'")
+    assert first.select(F.input_file_name()).distinct().count() == n_files
+    assert len(assignments.inputFiles()) <= n_files + 2
+    assert len(context.warehouse.read("packed").inputFiles()) <= 2
 
 
 def test_features_of_two_versions_are_refused_with_their_counts(
