@@ -38,8 +38,8 @@ def test_all_problems_are_reported_at_once_with_line_rule_value_and_remedy(
     assert problems_of("clustering:\n  n_cluster: 5\n  learning_rate: 1e-2\n") == [
         "small.yaml has 2 problems.",
         "  line 2: clustering.n_cluster: unknown key; did you mean 'n_clusters'? Known "
-        "keys: learning_rate, max_rows, minibatch_size, n_clusters, n_epochs, n_shards, "
-        "name, preprocess, reinit, seed, tolerance, update.",
+        "keys: learning_rate, max_rows, minibatch_size, n_clusters, n_epochs, "
+        "n_shards, name, preprocess, reinit, seed, tolerance, update.",
         "  line 3: clustering.learning_rate: expected a number in (0, 1], got text "
         "'1e-2'. Write 1.0e-2: YAML 1.1 reads 1e-2 as text.",
     ]
