@@ -20,7 +20,7 @@ from acav_spark.clustering.job import variants
 from acav_spark.config import section_hash
 from acav_spark.errors import StageError
 from acav_spark.failures import record_failures, require_few_failures
-from acav_spark.features.vectors import decode_fp16
+from acav_spark.features.vectors import fp16_vectors
 from acav_spark.rows import record_batch, result_schema, spark_schema
 from acav_spark.runs import StageResult
 from acav_spark.settings import settle
@@ -308,7 +308,7 @@ def _nearest_batches(
             yield record_batch(vector_failures(broken, "item_id", dimensions), _RESULT)
             batch = batch.filter(pa.array(sound))
         labels = [
-            book.labels(decode_fp16(batch[layer], book.n_features))
+            book.labels(fp16_vectors(batch[layer], book.n_features))
             for layer, book in books.items()
         ]
         matrix = np.stack(labels, axis=1).astype(np.int32)

@@ -30,7 +30,7 @@ from acav_spark.clustering.preprocessing import (
     preprocessing_from,
 )
 from acav_spark.errors import MediaError
-from acav_spark.features.vectors import NON_FINITE_VECTOR, decode_fp16, vector_bits
+from acav_spark.features.vectors import NON_FINITE_VECTOR, decode_fp16, fp16_vectors
 from acav_spark.rows import failure, record_batch
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def is_sound(batch: pa.RecordBatch, dimensions: Mapping[str, int]) -> NDArray[np
         kept = column if fits.all() else column.filter(pa.array(fits))
         # A number is finite if its exponent is not all ones, and fp16 holds none that
         # is too large: the bits tell in a tenth of the time that decoding takes.
-        exponents = vector_bits(kept, dimension) & _EXPONENT
+        exponents = fp16_vectors(kept, dimension).view("<u2") & _EXPONENT
         sound[fits] &= exponents.max(axis=1, initial=0) != _EXPONENT
     return sound
 

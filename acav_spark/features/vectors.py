@@ -21,7 +21,7 @@ __all__ = [
     "VECTOR_OVERFLOW",
     "decode_fp16",
     "encode_fp16",
-    "vector_bits",
+    "fp16_vectors",
 ]
 
 VECTOR_OVERFLOW = "vector_overflow"
@@ -97,18 +97,18 @@ def decode_fp16(
     return half.reshape(len(buffers), dimension).astype(np.float32)
 
 
-def vector_bits(
+def fp16_vectors(
     buffers: pa.BinaryArray | pa.LargeBinaryArray, dimension: int
-) -> NDArray[np.uint16]:
-    """Return the bits of vectors, shape (len(buffers), dimension), read in place.
+) -> NDArray[np.float16]:
+    """Return vectors as the rows of a matrix of halves, read in place.
 
     Raises
     ------
     ValueError
         As ``decode_fp16``.
     """
-    bits = np.frombuffer(_arrow_values(buffers, dimension), dtype="<u2")
-    return bits.reshape(len(buffers), dimension)
+    half = np.frombuffer(_arrow_values(buffers, dimension), dtype=_FP16)
+    return half.reshape(len(buffers), dimension)
 
 
 def _joined(buffers: Sequence[bytes], dimension: int) -> bytes:
