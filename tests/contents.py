@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from acav_spark.tables.warehouse import Warehouse
 
-# When and by which run a row was written, and how often it was tried, may differ.
-_ASIDE = {"run_id", "attempts"}
+# When and by which run a row was written, how often it was tried and how long it took
+# may differ.
+_ASIDE = {"run_id", "attempts", "seconds"}
 
 COMPARED = (
     "videos",
