@@ -44,6 +44,7 @@ OURS: dict[str, dict[str, Any]] = {
     "5 epochs": {"n_epochs": 5},
     "10 epochs": {"n_epochs": 10},
     "20 epochs": {"n_epochs": 20},
+    "10 epochs, mini-batches of 20,000": {"n_epochs": 10, "minibatch_size": 20_000},
     "10 epochs, decayed rate": {"n_epochs": 10, "update": "decayed"},
     "10 epochs, rate 1/n": {"n_epochs": 10, "update": "per_centre"},
     "10 epochs, split": {"n_epochs": 10, "reinit": "split"},
