@@ -41,7 +41,7 @@ from record import about
 
 from acav_spark.assign.job import _RESULT, _load, _nearest_batches, assign_clusters
 from acav_spark.assign.job import STAGE as ASSIGNING
-from acav_spark.clustering.job import fit_centroids
+from acav_spark.clustering.job import _ONE_TASK_BYTES, fit_centroids
 from acav_spark.config import load_config
 from acav_spark.context import StageContext
 from acav_spark.features.vectors import decode_fp16
@@ -65,12 +65,16 @@ def main() -> None:
     # Workers import this module as a plug-in.
     known = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, known))
-    record: dict[str, object] = {"subject": "clustering_spark", **about(*PACKAGES)}
-    record["options"] = {k: str(v) for k, v in vars(options).items() if k != "json"}
+    record: dict[str, object] = {"subject": "clustering_spark"}
+    if options.json and options.json.exists():
+        # Parts that were measured apart stay.
+        record = json.loads(options.json.read_text())
+    used = {k: str(v) for k, v in vars(options).items() if k not in ("json", "parts")}
     with tempfile.TemporaryDirectory() as scratch:
         for part in options.parts:
             print(f"\n{part}", flush=True)
-            record[part] = PARTS[part](options, Path(scratch) / "warehouse")
+            measured = PARTS[part](options, Path(scratch) / "warehouse")
+            record[part] = {**measured, **about(*PACKAGES), "options": used}
             if options.json:
                 options.json.write_text(json.dumps(record, indent=1) + "\n")
 
@@ -83,8 +87,11 @@ def parsed_options() -> argparse.Namespace:
     parser.add_argument("--dimension", type=int, default=1024)
     parser.add_argument("--n-clusters", type=int, default=500)
     parser.add_argument("--mllib-rows", type=int, default=10_000)
+    parser.add_argument(
+        "--solvers", nargs="+", choices=("block", "row"), default=["block"]
+    )
     parser.add_argument("--many-rows", type=int, default=4_000_000)
-    parser.add_argument("--many-dimension", type=int, default=8)
+    parser.add_argument("--many-dimension", type=int, default=32)
     parser.add_argument("--many-clusters", type=int, default=50)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--cores", type=int, default=2)
@@ -165,12 +172,12 @@ def epochs(options: argparse.Namespace, root: Path) -> dict[str, object]:
     seconds: dict[str, object] = {"epoch": ours}
     vectors = mllib_vectors(context, options)
     n_rows = vectors.count()
-    for solver in ("row", "block"):
+    for solver in options.solvers:
         took = mllib_iterations(vectors, options.n_clusters, solver)
         rates[f"MLlib, {solver}"] = n_rows / statistics.median(took)
         seconds[f"MLlib, {solver}"] = took
     told(rates)
-    ratio = rates["epoch"] / max(rates["MLlib, row"], rates["MLlib, block"])
+    ratio = rates["epoch"] / max(rates[f"MLlib, {one}"] for one in options.solvers)
     print(f"  an epoch, of MLlib's faster solver: {ratio:.1f} times", flush=True)
     return {"rows_per_s": rates, "of_mllib": ratio, "seconds": seconds}
 
@@ -212,6 +219,8 @@ def many_rows(options: argparse.Namespace, root: Path) -> dict[str, object]:
     """Return files of the tables, and the memory of workers for few and many rows."""
     n_rows, dimension = options.many_rows, options.many_dimension
     options.n_clusters = options.many_clusters
+    # Fewer would be fitted in one task, which holds all.
+    assert n_rows // 4 * dimension * 2 > _ONE_TASK_BYTES
     memory = {}
     for n_used in (n_rows // 4, n_rows):
         context = context_of(
@@ -221,7 +230,7 @@ def many_rows(options: argparse.Namespace, root: Path) -> dict[str, object]:
             dimension,
             f"clustering.name=of{n_used}",
             f"clustering.max_rows={n_used}",
-            "clustering.n_epochs=4",
+            "clustering.n_epochs=3",
         )
         with WorkerMemory() as watched:
             fit_centroids(context)
