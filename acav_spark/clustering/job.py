@@ -227,11 +227,11 @@ def _fit_and_write(
     n_bad = sum(bad.record(the_hash, run_id) for _, bad in vectors.values())
     for one in wanted:
         mine = rows.filter(pc.equal(rows["n_clusters"], one.n_clusters))
-        _write(context, mine, one.config, run_id)
         _logger.info(
             "fitted clustering=%s views=%d k=%d rows=%d clips=%d",
             *(one.name, len(mine), one.n_clusters, sample.n_rows, sample.n_clips),
         )
+        _write(context, mine, one.config, run_id)
     for fit in fits:
         fit.forget()
     return n_bad
