@@ -50,7 +50,7 @@ def checked_matrix(
             f"(shape={array.shape}) while a minimum of 1 is required."
         )
         raise ValueError(msg)
-    if array.ndim != 2 or array.shape[1] == 0 or len(array) < min_rows:
+    if array.ndim != 2 or len(array) < min_rows:
         msg = (
             f"{name}: expected vectors of shape (n_samples, n_features) with at least "
             f"{min_rows} rows and one feature, got shape {array.shape}."

@@ -31,7 +31,12 @@ from acav_spark.clustering.fit_tasks import (
 )
 from acav_spark.clustering.fitted import fitted_row
 from acav_spark.clustering.moments import Moments
-from acav_spark.clustering.preprocessing import Preprocessing, preprocessing_from
+from acav_spark.clustering.preprocessing import (
+    Preprocessing,
+    merged_moments,
+    moments_for,
+    preprocessing_from,
+)
 from acav_spark.features.vectors import decode_fp16
 from acav_spark.rows import spark_schema
 
@@ -50,8 +55,6 @@ if TYPE_CHECKING:
     from acav_spark.storage import Folder
 
 _logger = logging.getLogger(__name__)
-# Shards of a partition: more, and a slow executor holds up an epoch.
-_SHARDS_PER_TASK = 1
 
 
 class DistributedFit:
@@ -152,9 +155,8 @@ class DistributedFit:
                 (order > last["draw_order"])
                 | ((order == last["draw_order"]) & (clip > last["clip_id"]))
             )
-        n_partitions = max(1, self._sample.n_shards // _SHARDS_PER_TASK)
         passed = (
-            rows.repartition(n_partitions, "shard")
+            rows.repartition(self._sample.n_shards, "shard")
             .sortWithinPartitions("shard", "draw_order", "clip_id")
             .drop("draw_order", "clip_id")
         )
@@ -163,21 +165,19 @@ class DistributedFit:
     def _fit_preprocessing(self, passed: DataFrame) -> None:
         name = self._settings[self._views[0].position][0].preprocess
         layers = {view.layer: view.dimension for view in self._views}
-        totals: dict[int, Moments] = {}
+        by_layer: dict[int, list[Moments]] = {}
 
         def summed(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
             return moments_of_shards(batches, name=name, layers=layers)
 
-        if name in ("standardise", "pca_whiten"):
+        if moments_for(name, 1) is not None:
             found = passed.mapInArrow(summed, spark_schema(MOMENTS)).collect()
-            for row in sorted(found, key=lambda row: (row["layer"], row["shard"])):
+            for row in sorted(found, key=lambda row: row["shard"]):
                 one = Moments.from_bytes(bytes(row["moments"]))
-                if row["layer"] in totals:
-                    totals[row["layer"]].merge(one)
-                else:
-                    totals[row["layer"]] = one
+                by_layer.setdefault(row["layer"], []).append(one)
         for layer in layers:
-            self._preprocessing[layer] = preprocessing_from(name, totals.get(layer))
+            total = merged_moments(by_layer.get(layer, []))
+            self._preprocessing[layer] = preprocessing_from(name, total)
 
     def _begin(self, reserve: Mapping[int, NDArray[np.float32]]) -> None:
         for view in self._views:

@@ -11,7 +11,7 @@ import numpy as np
 from acav_spark.clustering._validation import checked_integer
 from acav_spark.clustering.assignment import NearestFinder
 from acav_spark.clustering.codebook import Codebook
-from acav_spark.clustering.passes import PassPlan, PassSums, ShardPass, merged
+from acav_spark.clustering.passes import PassPlan, PassSums, merged, passed
 from acav_spark.clustering.preprocessing import (
     Preprocessing,
     PreprocessName,
@@ -379,11 +379,4 @@ def run_epoch(
         Where all start; that of as many shards by default.
     """
     chosen = fit.plan(len(shards)) if plan is None else plan
-
-    def passed(shard: Shard) -> PassSums:
-        of_shard = ShardPass(chosen)
-        for vectors in shard():
-            of_shard.add(vectors)
-        return of_shard.finish()
-
-    return fit.end_epoch(merged(map(passed, shards)))
+    return fit.end_epoch(merged(passed(chosen, shard()) for shard in shards))

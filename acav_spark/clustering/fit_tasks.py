@@ -22,10 +22,11 @@ from acav_spark.clustering.fit import (
     run_epoch,
 )
 from acav_spark.clustering.fitted import FITTED, View, fitted_row
-from acav_spark.clustering.passes import PassPlan, PassSums, ShardPass, merged
+from acav_spark.clustering.passes import PassPlan, PassSums, ShardPass, merged, passed
 from acav_spark.clustering.preprocessing import (
     Preprocessing,
     PreprocessName,
+    merged_moments,
     moments_for,
     preprocessing_from,
 )
@@ -336,17 +337,13 @@ def _preprocessing_of(
     shards: Sequence[NDArray[np.float32]], name: PreprocessName
 ) -> Preprocessing:
     """Return the preprocessing fitted to shards, as the driver does for many rows."""
-    total: Moments | None = None
+    found: list[Moments] = []
     for shard in shards:
         one = moments_for(name, shard.shape[1])
-        if one is None:
-            break
-        one.add(shard)
-        if total is None:
-            total = one
-        else:
-            total.merge(one)
-    return preprocessing_from(name, total)
+        if one is not None:
+            one.add(shard)
+            found.append(one)
+    return preprocessing_from(name, merged_moments(found))
 
 
 def final_plan(fit: Fit) -> PassPlan:
@@ -357,10 +354,4 @@ def final_plan(fit: Fit) -> PassPlan:
 def final_sums(fit: Fit, shards: Sequence[NDArray[np.float32]]) -> PassSums:
     """Return counts and inertia of all shards under the centres as they are."""
     plan = final_plan(fit)
-
-    def passed(shard: NDArray[np.float32]) -> PassSums:
-        one = ShardPass(plan)
-        one.add(shard)
-        return one.finish()
-
-    return merged(map(passed, shards))
+    return merged(passed(plan, [shard]) for shard in shards)

@@ -10,6 +10,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from acav_spark.clustering.fit import Fit
@@ -140,5 +141,5 @@ def fitted_row(
     }
 
 
-def _bytes(values: NDArray) -> bytes:  # type: ignore[type-arg]  # of float32
+def _bytes(values: NDArray[np.float32]) -> bytes:
     return values.astype("<f4").tobytes()

@@ -83,7 +83,7 @@ def variants(context: StageContext) -> list[StageContext]:
     if not isinstance(clustering.n_clusters, list):
         return [context]
     found = []
-    for k in clustering.n_clusters:
+    for k in dict.fromkeys(clustering.n_clusters):
         of_k = clustering.model_copy(
             update={"name": f"{clustering.name}_k{k}", "n_clusters": k}
         )

@@ -93,6 +93,14 @@ def merged(passes: Iterable[PassSums]) -> PassSums:
     return total
 
 
+def passed(plan: PassPlan, pieces: Iterable[NDArray[np.float32]]) -> PassSums:
+    """Return what a pass over the pieces of a shard brings, in their order."""
+    one = ShardPass(plan)
+    for vectors in pieces:
+        one.add(vectors)
+    return one.finish()
+
+
 class ShardPass:
     """SGD over one shard, fed with its preprocessed vectors in order.
 

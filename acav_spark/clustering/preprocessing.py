@@ -37,6 +37,8 @@ from acav_spark.clustering.moments import Moments
 from acav_spark.clustering.projection import Projection
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 PreprocessName = Literal["none", "standardise", "l2", "pca_whiten"]
@@ -148,6 +150,17 @@ def moments_for(name: PreprocessName, n_features: int) -> Moments | None:
     if name in ("none", "l2"):
         return None
     return Moments(n_features, with_products=name == "pca_whiten")
+
+
+def merged_moments(of_shards: Iterable[Moments]) -> Moments | None:
+    """Return the moments of all shards, merged in the given order; None for none."""
+    total: Moments | None = None
+    for one in of_shards:
+        if total is None:
+            total = one
+        else:
+            total.merge(one)
+    return total
 
 
 def preprocessing_from(

@@ -44,20 +44,13 @@ def draw_centres(
     its squared distance from the nearest centre; of ``2 + log k`` such draws the one
     that lowers the sum of squared distances most is taken.
     """
-    points = x.astype(np.float64)
-    origin = points.mean(axis=0)
-    points -= origin
-    norms = np.sum(points * points, axis=1)
+    points, norms, origin = _centred(x)
     drawn: list[int] = []
     if others is None or len(others) == 0:
         drawn.append(int(generator.integers(len(points))))
         closest = _distances_to(points, norms, drawn)[:, 0]
     else:
-        moved = others.astype(np.float64) - origin
-        closest = np.full(len(points), np.inf)
-        for start in range(0, len(moved), 64):
-            block = _distances(points, norms, moved[start : start + 64])
-            np.minimum(closest, block.min(axis=1), out=closest)
+        _, closest = _nearest(points, norms, others - origin)
     n_trials = 2 + int(np.log(max(n_centres, 1)))
     while len(drawn) < n_centres:
         cumulative = np.cumsum(closest)
@@ -102,20 +95,8 @@ def draw_splits(
         proportional to its squared distance from the nearest centre, none of them a
         duplicate of a centre; fewer than ``n_centres`` when there are no others.
     """
-    points = x.astype(np.float64)
-    origin = points.mean(axis=0)
-    points -= origin
-    norms = np.sum(points * points, axis=1)
-    moved = others.astype(np.float64) - origin
-    closest = np.full(len(points), np.inf)
-    owner = np.zeros(len(points), dtype=np.int64)
-    for start in range(0, len(moved), 64):
-        block = _distances(points, norms, moved[start : start + 64])
-        nearest = block.argmin(axis=1)
-        distance = block[np.arange(len(points)), nearest]
-        is_closer = distance < closest
-        owner[is_closer] = nearest[is_closer] + start
-        closest[is_closer] = distance[is_closer]
+    points, norms, origin = _centred(x)
+    owner, closest = _nearest(points, norms, others - origin)
     load = loads.astype(np.float64).copy()
     drawn: list[int] = []
     while len(drawn) < n_centres and (load > -np.inf).any():
@@ -133,6 +114,34 @@ def draw_splits(
         load[cluster] /= 2
         closest = np.minimum(closest, _distances_to(points, norms, [row])[:, 0])
     return np.array(drawn, dtype=np.int64)
+
+
+def _centred(
+    x: NDArray[np.float32],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return rows about their mean, their squared lengths, and the mean."""
+    points = x.astype(np.float64)
+    origin = points.mean(axis=0)
+    points -= origin
+    return points, np.sum(points * points, axis=1), origin
+
+
+def _nearest(
+    points: NDArray[np.float64],
+    norms: NDArray[np.float64],
+    centres: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return each point's nearest centre, and the squared distance to it."""
+    closest = np.full(len(points), np.inf)
+    owner = np.zeros(len(points), dtype=np.int64)
+    for start in range(0, len(centres), 64):
+        block = _distances(points, norms, centres[start : start + 64])
+        nearest = block.argmin(axis=1)
+        distance = block[np.arange(len(points)), nearest]
+        is_closer = distance < closest
+        owner[is_closer] = nearest[is_closer] + start
+        closest[is_closer] = distance[is_closer]
+    return owner, closest
 
 
 def _distances_to(

@@ -37,7 +37,7 @@ from acav_spark.clustering.fit import (
     n_reserved,
     run_epoch,
 )
-from acav_spark.clustering.passes import ShardPass
+from acav_spark.clustering.passes import passed
 from acav_spark.clustering.preprocessing import (
     Preprocessing,
     PreprocessName,
@@ -238,9 +238,7 @@ class SGDKMeans(Clusterer):
             self._fit = self._begun(settings, samples, self._preprocessing)
         fit = self._fit
         vectors = self._preprocessing.apply(samples)
-        of_batch = ShardPass(fit.plan())
-        of_batch.add(vectors)
-        fit.move(of_batch.finish())
+        fit.move(passed(fit.plan(), [vectors]))
         fit.judge(vectors, _LEAST_STEPS * len(fit.centres))
         return self._finished(samples)
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Members of a cluster are 16-bit numbers where a batch is no larger than this.
 _SHORT_BATCH = 1 << 16
+NO_GHOSTS = np.empty(0, dtype=np.int64)
+"""Positions that cannot be taken, of a batch that was not drawn ahead."""
 
 
 class Prepared(NamedTuple):

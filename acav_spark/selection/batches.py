@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
+from acav_spark.selection.batch_setup import NO_GHOSTS
 from acav_spark.selection.picker import ExactPicker, Taken
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from acav_spark.selection.batch_setup import Prepared
     from acav_spark.selection.float_picker import FloatPicker
     from acav_spark.selection.kernels.draw import Groups
     from acav_spark.selection.pool import CandidatePool, DrawnAhead
-
-_NO_GHOSTS = np.empty(0, dtype=np.int64)
 
 
 class _Ahead(NamedTuple):
@@ -117,7 +115,7 @@ class Batches:
                 return ahead.prepared, ghosts
         rows = self._pool.draw(self._batch_size, number)
         prepared = picker.setup.prepare(self._assignments, rows, lists=False)
-        return prepared, _NO_GHOSTS
+        return prepared, NO_GHOSTS
 
     def _looked_ahead(
         self, picker: ExactPicker, number: int, n_meanwhile: int

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from acav_spark.selection.batch_setup import BatchSetup
+from acav_spark.selection.batch_setup import NO_GHOSTS, BatchSetup
 from acav_spark.selection.count_codes import code_limits
 from acav_spark.selection.fixed_point import (
     FRACTION_BITS,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 _MOST_HOT = 2048
 # Counts whose codes are looked up when all cells are coded.
 _N_SMALL = 1 << 18
-_NO_GHOSTS = np.empty(0, dtype=np.int64)
 
 
 class Taken(NamedTuple):
@@ -186,7 +185,7 @@ class ExactPicker:
             Limits, whose counts are brought down.
         """
         prepared = self.setup.prepare(assignments, rows, lists=False)
-        return self.take_prepared(prepared, _NO_GHOSTS, n_take, groups, _do_nothing)
+        return self.take_prepared(prepared, NO_GHOSTS, n_take, groups, _do_nothing)
 
     def take_prepared(
         self,

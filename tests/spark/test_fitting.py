@@ -154,7 +154,7 @@ def test_killed_in_an_epoch_it_goes_on_from_the_last_one_that_was_finished(
 def test_several_numbers_of_clusters_share_the_passes_and_change_nothing(
     make_features: MakeFeatures, expected: list[str]
 ) -> None:
-    context = make_features("clustering.n_clusters=[5, 12]")
+    context = make_features("clustering.n_clusters=[5, 5, 12]")
     assert fit_centroids(context).n_out == 6
     assign_clusters(context)
     packed = context.warehouse.read("packed").groupBy("clustering").count().collect()
