@@ -121,6 +121,9 @@ def _local_defaults() -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.memory": "2g",
+        "spark.python.daemon.module": "acav_spark.worker_daemon",
+        # Between a JVM and its workers TCP waits 40 ms for acknowledgements.
+        "spark.python.unix.domain.socket.enabled": "true",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.sql.shuffle.partitions": "4",

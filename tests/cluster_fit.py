@@ -73,10 +73,10 @@ def killing_pass(
 def _killing(
     batches: Iterable[pa.RecordBatch], marker: Path
 ) -> Iterator[pa.RecordBatch]:
-    for number, batch in enumerate(batches):
-        if number == 1:
-            _kill_once(marker)
+    for batch in batches:
         yield batch
+        # Asked for more, when what was given is passed over.
+        _kill_once(marker)
 
 
 def _kill_once(marker: Path) -> None:

@@ -31,6 +31,7 @@ from acav_spark.clustering.fit_tasks import (
 )
 from acav_spark.clustering.fitted import fitted_row
 from acav_spark.clustering.moments import Moments
+from acav_spark.clustering.packing import packed, packed_schema
 from acav_spark.clustering.preprocessing import (
     Preprocessing,
     merged_moments,
@@ -155,10 +156,18 @@ class DistributedFit:
                 (order > last["draw_order"])
                 | ((order == last["draw_order"]) & (clip > last["clip_id"]))
             )
+        layers = {view.layer: view.dimension for view in self._views}
+
+        def joined(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+            return packed(batches, layers=layers)
+
+        # Spark 4.1 can give every task one shard; hashes of shards leave some several.
+        dealt = getattr(rows, "repartitionById", rows.repartition)
         passed = (
-            rows.repartition(self._sample.n_shards, "shard")
+            dealt(self._sample.n_shards, "shard")
             .sortWithinPartitions("shard", "draw_order", "clip_id")
             .drop("draw_order", "clip_id")
+            .mapInArrow(joined, spark_schema(packed_schema(layers)))
         )
         return reserve, passed
 

@@ -22,6 +22,7 @@ from acav_spark.clustering.fit import (
     run_epoch,
 )
 from acav_spark.clustering.fitted import FITTED, View, fitted_row
+from acav_spark.clustering.packing import unpacked
 from acav_spark.clustering.passes import PassPlan, PassSums, ShardPass, merged, passed
 from acav_spark.clustering.preprocessing import (
     Preprocessing,
@@ -148,26 +149,16 @@ def sound_batches(
         yield batch
 
 
-def by_shard(
-    batches: Iterable[pa.RecordBatch],
-) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield pieces of one shard each, with its number."""
-    for batch in batches:
-        shards = batch["shard"].to_numpy()
-        starts = np.flatnonzero(np.diff(shards, prepend=-1))
-        if len(batch) == 0:
-            continue
-        for start, stop in zip(starts, [*starts[1:], len(shards)], strict=True):
-            yield int(shards[start]), batch.slice(start, stop - start)
-
-
 def moments_of_shards(
     batches: Iterable[pa.RecordBatch],
     *,
     name: PreprocessName,
     layers: Mapping[int, int],
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the moments of every shard and layer; ``layers`` gives dimensions."""
+    """Yield the moments of every shard and layer; ``layers`` gives dimensions.
+
+    Batches are of packed rows (``packing``), as for ``pass_over_shards``.
+    """
     current, moments = -1, {n: moments_for(name, d) for n, d in layers.items()}
 
     def finished() -> pa.RecordBatch:
@@ -178,14 +169,14 @@ def moments_of_shards(
         ]
         return record_batch(rows, MOMENTS)
 
-    for shard, batch in by_shard(batches):
+    for shard, vectors in unpacked(batches, layers=layers):
         if shard != current and current >= 0:
             yield finished()
             moments = {n: moments_for(name, d) for n, d in layers.items()}
         current = shard
         for layer, one in moments.items():
             if one is not None:
-                one.add(decode_fp16(batch[f"layer_{layer}"], layers[layer]))
+                one.add(vectors[layer].astype(np.float32))
     if current >= 0:
         yield finished()
 
@@ -196,7 +187,8 @@ def pass_over_shards(
     """Yield the sums of a pass over every shard, for all layers and clusterings."""
     current = -1
     passes: dict[str, ShardPass] = {}
-    for shard, batch in by_shard(batches):
+    layers = {number: layer.dimension for number, layer in plans.items()}
+    for shard, halves in unpacked(batches, layers=layers):
         if shard != current:
             yield from _finished(passes, current)
             current = shard
@@ -206,9 +198,7 @@ def pass_over_shards(
                 for key, plan in layer.passes.items()
             }
         for number, layer in plans.items():
-            vectors = layer.preprocessing.apply(
-                decode_fp16(batch[f"layer_{number}"], layer.dimension)
-            )
+            vectors = layer.preprocessing.apply(halves[number].astype(np.float32))
             for key in layer.passes:
                 passes[key].add(vectors)
     yield from _finished(passes, current)

@@ -15,7 +15,6 @@ from acav_spark.clustering import SGDKMeans, nearest_centroids
 from acav_spark.clustering.fit import Fit, FitSettings, n_useful_shards, run_epoch
 from acav_spark.clustering.fit_tasks import (
     PIECES,
-    by_shard,
     is_sound,
     merge_shards,
     pass_over_shards,
@@ -23,6 +22,7 @@ from acav_spark.clustering.fit_tasks import (
     whole_sums,
 )
 from acav_spark.clustering.fit_tasks import LayerPlan as Layer
+from acav_spark.clustering.packing import by_shard, packed, packed_schema, unpacked
 from acav_spark.clustering.passes import PassPlan, PassSums, ShardPass, merged
 from acav_spark.clustering.preprocessing import Preprocessing
 from acav_spark.clustering.rules import kept_weight, rate_of
@@ -233,7 +233,12 @@ def test_sums_in_pieces_are_merged_to_those_of_all_shards(
     }
     whole = batch_of(x, shards)
     # Cut within shards, and one batch that is empty.
-    batches = [whole.slice(0, 33), whole.slice(33, 0), whole.slice(33)]
+    pieces = [whole.slice(0, 33), whole.slice(33, 0), whole.slice(33)]
+    monkeypatch.setattr("acav_spark.clustering.packing._PACKED_BYTES", 7 * 2 * 5)
+    batches = list(packed(pieces, layers={1: 5}))
+    assert [batch["n_rows"][0].as_py() for batch in batches] == (
+        [7] * 5 + [5] + [7] * 4 + [2] + [7] * 2 + [6]
+    )
     rows = pa.Table.from_batches(pass_over_shards(batches, plans=plans), PIECES)
     found = []
     for key, piece in sorted({(r["key"], r["piece"]) for r in rows.to_pylist()}):
@@ -253,6 +258,25 @@ def test_batches_are_cut_where_a_shard_ends() -> None:
     batch = batch_of(samples(6), [1, 1, 4, 4, 4, 7])
     found = [(shard, len(piece)) for shard, piece in by_shard([batch, batch.slice(5)])]
     assert found == [(1, 2), (4, 3), (7, 1), (7, 1)]
+
+
+def test_packed_rows_hold_the_vectors_of_all_layers_in_order() -> None:
+    generator = np.random.default_rng(3)
+    layers = {1: 4, 3: 2}
+    x = {n: generator.normal(size=(9, d)).astype("<f2") for n, d in layers.items()}
+    columns = {f"layer_{n}": [row.tobytes() for row in rows] for n, rows in x.items()}
+    shards = pa.array([0] * 4 + [3] * 5, pa.int32())
+    batch = pa.RecordBatch.from_pydict({"shard": shards, **columns})
+    made = list(packed([batch.slice(0, 2), batch.slice(2)], layers=layers))
+    assert [one.schema for one in made] == [packed_schema(layers)] * 2
+    # As they come out of a cache: several to a batch.
+    (cached,) = pa.Table.from_batches(made).combine_chunks().to_batches()
+    found = list(unpacked([cached.slice(0, 0), cached], layers=layers))
+    assert [shard for shard, _ in found] == [0, 3]
+    for layer, rows in x.items():
+        np.testing.assert_array_equal(found[0][1][layer], rows[:4])
+        np.testing.assert_array_equal(found[1][1][layer], rows[4:])
+    assert list(packed([batch.slice(0, 0)], layers=layers)) == []
 
 
 def test_vectors_that_cannot_be_used_are_told_apart() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from acav_spark import java, session
+from acav_spark import java, session, worker_daemon
 from acav_spark.errors import DependencyError
 
 if TYPE_CHECKING:
@@ -58,6 +58,21 @@ def test_delta_comes_from_the_jars_beside_python_where_they_are() -> None:
         assert "spark.jars.packages" not in settings
     else:
         assert settings["spark.jars.packages"] == session.DELTA_PACKAGE
+
+
+def test_the_path_of_workers_loses_sparks_archives_alone() -> None:
+    spark = "/opt/spark"
+    given = [
+        "",
+        f"{spark}/python/lib/pyspark.zip",
+        f"{spark}/python/lib/py4j-0.10.9.9-src.zip",
+        f"{spark}/jars/spark-core_2.13-4.1.4.jar",
+        "/home/user/acav_spark.zip",
+        "/usr/lib/python311.zip",
+        "/usr/lib/python3.11/site-packages",
+    ]
+    kept = [given[0], *given[4:]]
+    assert worker_daemon.without_archives(given) == kept
 
 
 def test_a_platforms_session_is_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
