@@ -56,6 +56,13 @@ def float32_blocks(
         yield block
 
 
+def widened(halves: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Return halves as float32, several times as fast as numpy does."""
+    block = np.empty(halves.shape, dtype=np.float32)
+    _widen(halves, block)
+    return block
+
+
 def _is_plain(rows: NDArray[np.number], kind: type[np.number]) -> bool:
     """Return whether loops can read rows in place, by the code they are compiled to."""
     return rows.dtype == kind and rows.flags.carray

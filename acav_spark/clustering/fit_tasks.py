@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from acav_spark.clustering._validation import LARGEST
+from acav_spark.clustering.blocks import widened
 from acav_spark.clustering.fit import (
     Fit,
     FitSettings,
@@ -176,7 +177,7 @@ def moments_of_shards(
         current = shard
         for layer, one in moments.items():
             if one is not None:
-                one.add(vectors[layer].astype(np.float32))
+                one.add(widened(vectors[layer]))
     if current >= 0:
         yield finished()
 
@@ -198,7 +199,7 @@ def pass_over_shards(
                 for key, plan in layer.passes.items()
             }
         for number, layer in plans.items():
-            vectors = layer.preprocessing.apply(halves[number].astype(np.float32))
+            vectors = layer.preprocessing.apply(widened(halves[number]))
             for key in layer.passes:
                 passes[key].add(vectors)
     yield from _finished(passes, current)

@@ -23,7 +23,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from acav_spark.clustering.assignment import NearestFinder
-from acav_spark.clustering.kernels.adding import add_in_order, add_rows
+from acav_spark.clustering.kernels.adding import (
+    add_in_order,
+    add_rows,
+    move_centres,
+)
 from acav_spark.clustering.rules import kept_weight
 
 if TYPE_CHECKING:
@@ -165,13 +169,11 @@ class ShardPass:
         used = np.flatnonzero(self._batch_counts)
         counts = self._batch_counts[used]
         kept = kept_weight(self._n_updates[used], counts, self._rate)
-        drawn = self._batch_sums[used] * ((1 - kept) / counts)[:, None]
-        self.centres[used] = kept[:, None] * self.centres[used] + drawn
-        self._drawn[used] = kept[:, None] * self._drawn[used] + drawn
+        weights = (1 - kept) / counts
+        move_centres(used, kept, weights, self._batch_sums, self.centres, self._drawn)
         self._kept[used] *= kept
         self._n_updates[used] += counts
         self._counts[used] += counts
-        self._batch_sums[:] = 0
         self._batch_counts[:] = 0
         self._n_in_batch = 0
         self._is_moved = True

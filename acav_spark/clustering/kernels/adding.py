@@ -1,4 +1,4 @@
-"""Adding vectors and numbers in the order of rows."""
+"""Adding vectors and numbers in the order of rows, and moving centres by the sums."""
 
 from __future__ import annotations
 
@@ -35,3 +35,25 @@ def add_in_order(total: float, values: NDArray[np.float64]) -> float:
     for i in range(values.size):
         total += values[i]
     return total
+
+
+@compiled
+def move_centres(
+    used: NDArray[np.int64],
+    kept: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    batch_sums: NDArray[np.float64],
+    centres: NDArray[np.float64],
+    drawn: NDArray[np.float64],
+) -> None:
+    """Move centres by a mini-batch's sums, which become zero, in one pass over memory.
+
+    ``centre = kept * centre + weight * sum``, and the same for ``drawn``.
+    """
+    for i in range(used.size):
+        row = used[i]
+        for j in range(centres.shape[1]):
+            step = weights[i] * batch_sums[row, j]
+            centres[row, j] = kept[i] * centres[row, j] + step
+            drawn[row, j] = kept[i] * drawn[row, j] + step
+            batch_sums[row, j] = 0.0
