@@ -266,6 +266,12 @@ class ReportConfig(Section):
     n_cards: int = Field(
         default=12, ge=0, le=200, description="Clips on each contact sheet."
     )
+    n_film_strips: int = Field(
+        default=8,
+        ge=0,
+        le=200,
+        description="Videos that are drawn with their shots, candidates and clips.",
+    )
     labels_uri: Place = Field(
         default="",
         description="CSV of true correspondence (the demo corpus has one); read by "

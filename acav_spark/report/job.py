@@ -18,6 +18,7 @@ from acav_spark.media.isolated import poster_isolated, waveform_envelope_isolate
 from acav_spark.media.sandbox import Sandbox
 from acav_spark.media.uri import path_from_uri
 from acav_spark.report.cards import N_BINS, POSTER_SIDE
+from acav_spark.report.film_job import gather_strips
 from acav_spark.report.model import (
     ClipCard,
     ClusterSizes,
@@ -177,6 +178,7 @@ def gather_report(context: StageContext) -> ReportData:
         progress=_progress(context, name),
         epochs=_epochs(context),
         correspondence=gather_correspondence(context, name),
+        strips=gather_strips(context, name),
         stage_runs=[_stage_run(row) for row in reversed(runs)],
         config_yaml=to_yaml(redacted(context.config)),
         tables=_tables(context),

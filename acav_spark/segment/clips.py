@@ -82,6 +82,7 @@ def cut_plan(
         n_shots=len(measurements.shots),
         n_candidates=n_candidates,
         rule=rule,
+        candidate_starts_s=tuple(c.start_s for c in candidates),
     )
 
 

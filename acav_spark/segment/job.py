@@ -65,6 +65,7 @@ _RESULT = result_schema(
     ("n_clips", pa.int32()),
     ("rule", pa.string()),
     ("shot_starts_s", pa.list_(pa.float64())),
+    ("candidate_starts_s", pa.list_(pa.float64())),
     ("duration_s", pa.float64()),
     ("n_frames", pa.int64()),
     ("n_bad_packets", pa.int64()),
@@ -173,7 +174,7 @@ def _write(
         F.inline("clips"),
     )
     context.warehouse.insert("clips", clips.select("*", *marks))
-    names = payload_names(_RESULT)[:8]
+    names = payload_names(_RESULT)[:9]
     context.warehouse.insert(
         "segmentations",
         good.select(F.col("item_id").alias("video_id"), *names, *marks),
@@ -223,6 +224,7 @@ def _segmented(item: Mapping[str, Any], rules: _Rules) -> dict[str, object]:
         "n_clips": len(clips),
         "rule": plan.rule,
         "shot_starts_s": [shot.start_s for shot in measured.shots],
+        "candidate_starts_s": list(plan.candidate_starts_s),
         "duration_s": measured.duration_s,
         "n_frames": measured.n_frames,
         "n_bad_packets": measured.n_bad_packets,

@@ -132,9 +132,12 @@ class Segmentation:
         ``inside_shots``; ``across_cuts`` (no shot is long enough); ``whole_video``
         (a little shorter than a clip); ``too_short``; ``silent_or_still`` (every
         candidate is beyond the allowed share).
+    candidate_starts_s : tuple of float
+        Where they start, in the order of time.
     """
 
     clips: tuple[ClipPlan, ...]
     n_shots: int
     n_candidates: int
     rule: str
+    candidate_starts_s: tuple[float, ...] = ()

@@ -70,6 +70,11 @@ SEGMENTATIONS = Table(
         Column("n_clips", "INT", "Clips that were cut.", False),
         Column("rule", "STRING", "Rule by which the clips were cut.", False),
         Column("shot_starts_s", "ARRAY<DOUBLE>", "Start of each shot in seconds."),
+        Column(
+            "candidate_starts_s",
+            "ARRAY<DOUBLE>",
+            "Start of each clip that was possible, in seconds.",
+        ),
         Column("duration_s", "DOUBLE", "Duration as decoded, in seconds.", False),
         Column("n_frames", "BIGINT", "Frames decoded.", False),
         Column("n_bad_packets", "BIGINT", "Packets that did not decode.", False),
