@@ -57,7 +57,7 @@ def main() -> None:
     from pyspark import daemon
 
     quiet = SimpleNamespace(print_exc=_print_exception, format_exc=traceback.format_exc)
-    daemon.traceback = quiet  # type: ignore[assignment]
+    daemon.traceback = quiet  # type: ignore[attr-defined, assignment]
     for name in _OFTEN_USED:
         importlib.import_module(name)
     gc.freeze()
