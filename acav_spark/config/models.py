@@ -8,6 +8,7 @@ A section's fields that shape rows go into the stage's hash; the sections ``inpu
 from __future__ import annotations
 
 import json
+from importlib import resources
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -91,6 +92,38 @@ class IngestConfig(Section):
         description="Words or phrases in title, description or tags that reject a "
         "video; whole words, without regard to case.",
     )
+    excluded_topics: list[str] = Field(
+        default_factory=list,
+        description="Topics whose keywords reject a video: names of the lists in "
+        "conf/keywords, or paths of your own .txt files, one keyword a line.",
+    )
+    category_names: list[str] = Field(
+        default_factory=list,
+        description="Names of categories in other languages: files "
+        "REGION_category_id.json of the YouTube Data API, or folders of such.",
+    )
+    category_region: str = Field(
+        default="",
+        description="The region whose names count, such as DE; empty: all of them.",
+    )
+
+    @field_validator("excluded_topics")
+    @classmethod
+    def _topics_are_known(cls, value: list[str]) -> list[str]:
+        known = sorted(
+            file.name.removesuffix(".txt")
+            for file in resources.files("acav_spark")
+            .joinpath("conf/keywords")
+            .iterdir()
+        )
+        for name in value:
+            if name not in known and not name.endswith(".txt"):
+                msg = (
+                    f"expected names among {', '.join(known)}, or paths that end in "
+                    f".txt, got {name!r}"
+                )
+                raise ValueError(msg)
+        return value
 
     @field_validator("excluded_keywords")
     @classmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from pyspark.sql import Window
 from pyspark.sql import functions as F
@@ -22,9 +22,11 @@ from acav_spark.chunks import (
 )
 from acav_spark.config import section_hash
 from acav_spark.errors import ConfigError
+from acav_spark.ingest.categories import read_category_names
 from acav_spark.ingest.filters import DUPLICATE_CONTENT
 from acav_spark.ingest.ids import video_id_from_uri
 from acav_spark.ingest.metadata import known_columns
+from acav_spark.ingest.topics import read_topic
 from acav_spark.ingest.video_rows import RESULT, Rules, judge_rows, probe_batches
 from acav_spark.media.codes import NOT_MEDIA
 from acav_spark.media.listing import list_media
@@ -44,6 +46,13 @@ if TYPE_CHECKING:
     from acav_spark.context import StageContext
 
 STAGE = "ingest_videos"
+
+
+class _Lists(TypedDict):
+    excluded_topics: tuple[tuple[str, tuple[str, ...]], ...]
+    category_names: tuple[tuple[str, str], ...]
+
+
 _logger = logging.getLogger(__name__)
 
 
@@ -115,8 +124,19 @@ def ingest_videos(context: StageContext) -> StageResult:
 
 
 def stage_hash(config: Config) -> str:
-    """Return the hash of what shapes the rows of ``videos``."""
-    return section_hash(STAGE, config.ingest.model_dump(mode="json"))
+    """Return the hash of what shapes the rows of ``videos``.
+
+    Lists of topics and names of categories count by what they hold.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is not there, or cannot be used.
+    """
+    settings = config.ingest.model_dump(mode="json")
+    for key in ("excluded_topics", "category_names", "category_region"):
+        settings.pop(key)
+    return section_hash(STAGE, {**settings, **_lists(config)})
 
 
 def input_format(config: Config) -> str:
@@ -155,10 +175,11 @@ def check_input(config: Config) -> None:
     Raises
     ------
     ConfigError
-        If it is empty, or there is no such metadata.
+        If it is empty, or there is no such metadata, list of a topic or of categories.
     StageError
         If there is no such folder, file or pattern.
     """
+    _lists(config)
     if input_format(config) == "media":
         list_media(config.input.uri)
         return
@@ -179,7 +200,20 @@ def _rules(config: Config) -> Rules:
         excluded_keywords=tuple(config.ingest.excluded_keywords),
         allowed_schemes=tuple(config.input.allowed_schemes),
         limits=decoding_limits(config),
+        **_lists(config),
     )
+
+
+def _lists(config: Config) -> _Lists:
+    """Return what the files of topics and categories hold."""
+    ingest = config.ingest
+    names = read_category_names(ingest.category_names, ingest.category_region)
+    return {
+        "excluded_topics": tuple(read_topic(name) for name in ingest.excluded_topics),
+        "category_names": tuple(
+            sorted({pair for by_id in names.values() for pair in by_id.items()})
+        ),
+    }
 
 
 def _listed(

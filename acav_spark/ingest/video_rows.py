@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from acav_spark.errors import MediaError
-from acav_spark.ingest.filters import KeywordMatcher, reject_reason
+from acav_spark.ingest.categories import YOUTUBE_CATEGORIES, CategoryNames
+from acav_spark.ingest.filters import ExcludedWords, rejection
 from acav_spark.ingest.ids import video_id_from_uri
 from acav_spark.ingest.metadata import normalise_row
 from acav_spark.media.codes import SCHEME_NOT_ALLOWED
@@ -36,6 +37,7 @@ RESULT = result_schema(
     ("size_bytes", pa.int64()),
     ("content_sha256", pa.string()),
     ("reject_reason", pa.string()),
+    ("reject_detail", pa.string()),
 )
 """What is returned for each video."""
 
@@ -50,33 +52,51 @@ class Rules:
     excluded_keywords: tuple[str, ...]
     allowed_schemes: tuple[str, ...]
     limits: Limits
+    excluded_topics: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    category_names: tuple[tuple[str, str], ...] = ()
 
-    def reason(
-        self, fields: Mapping[str, object], matcher: KeywordMatcher
-    ) -> str | None:
-        """Return why a video is rejected, or None."""
-        return reject_reason(
+
+class Judge:
+    """Judges videos by rules; made once in a worker, since its automaton costs time.
+
+    Parameters
+    ----------
+    rules : Rules
+        What is asked of a video.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.words = ExcludedWords(rules.excluded_keywords, rules.excluded_topics)
+        known = (*YOUTUBE_CATEGORIES.items(), *rules.category_names)
+        self.categories = CategoryNames(known)
+
+    def reject_fields(self, fields: Mapping[str, object]) -> dict[str, str | None]:
+        """Return ``reject_reason`` and ``reject_detail`` of a video."""
+        found = rejection(
             fields,
-            min_duration_s=self.min_duration_s,
-            max_duration_s=self.max_duration_s,
-            excluded_categories=self.excluded_categories,
-            keyword_matcher=matcher,
+            min_duration_s=self.rules.min_duration_s,
+            max_duration_s=self.rules.max_duration_s,
+            excluded_categories=self.rules.excluded_categories,
+            excluded_words=self.words,
+            categories=self.categories,
         )
+        reason, detail = (None, None) if found is None else found
+        return {"reject_reason": reason, "reject_detail": detail}
 
 
 def probe_batches(
     batches: Iterable[pa.RecordBatch], *, rules: Rules
 ) -> Iterable[pa.RecordBatch]:
     """Probe the files of each batch in the sandbox of this worker."""
-    matcher = KeywordMatcher(rules.excluded_keywords)
+    judge = Judge(rules)
     for batch in batches:
         for item in batch.to_pylist():
-            yield record_batch([_probed(item, rules, matcher)], RESULT)
+            yield record_batch([_probed(item, judge)], RESULT)
 
 
-def _probed(
-    item: Mapping[str, str], rules: Rules, matcher: KeywordMatcher
-) -> dict[str, object]:
+def _probed(item: Mapping[str, str], judge: Judge) -> dict[str, object]:
+    rules = judge.rules
     row: dict[str, object] = {"item_id": item["item_id"], "uri": item["uri"]}
     try:
         if item["problem"]:
@@ -87,28 +107,32 @@ def _probed(
         return {**row, **failure(error)}
     title = path.stem.encode("utf-8", "replace").decode("utf-8")
     row.update({**asdict(facts), "title": title})
-    return {**row, "reject_reason": rules.reason(row, matcher)}
+    return {**row, **judge.reject_fields(row)}
 
 
 def judge_rows(
     batches: Iterable[pa.RecordBatch], *, rules: Rules, mapping: Mapping[str, str]
 ) -> Iterable[pa.RecordBatch]:
     """Normalise rows of metadata and judge them."""
-    matcher = KeywordMatcher(rules.excluded_keywords)
+    judge = Judge(rules)
     for batch in batches:
-        rows = []
-        for raw in batch.to_pylist():
-            try:
-                fields = asdict(normalise_row(raw, mapping))
-                _require_scheme(str(fields["uri"]), rules.allowed_schemes)
-            except MediaError as error:
-                uri = str(raw.get(mapping.get("uri", "")) or "")
-                item_id = video_id_from_uri(uri or repr(sorted(raw.items(), key=str)))
-                rows.append({"item_id": item_id, "uri": uri, **failure(error)})
-                continue
-            fields["item_id"] = fields.pop("video_id")
-            rows.append({**fields, "reject_reason": rules.reason(fields, matcher)})
+        rows = [judged_row(raw, mapping, judge) for raw in batch.to_pylist()]
         yield record_batch(rows, RESULT)
+
+
+def judged_row(
+    raw: Mapping[str, object], mapping: Mapping[str, str], judge: Judge
+) -> dict[str, object]:
+    """Return the fields of ``RESULT`` of one row of metadata."""
+    try:
+        fields = asdict(normalise_row(raw, mapping))
+        _require_scheme(str(fields["uri"]), judge.rules.allowed_schemes)
+    except MediaError as error:
+        uri = str(raw.get(mapping.get("uri", "")) or "")
+        item_id = video_id_from_uri(uri or repr(sorted(raw.items(), key=str)))
+        return {"item_id": item_id, "uri": uri, **failure(error)}
+    fields["item_id"] = fields.pop("video_id")
+    return {**fields, **judge.reject_fields(fields)}
 
 
 def _require_scheme(uri: str, allowed: tuple[str, ...]) -> None:

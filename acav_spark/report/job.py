@@ -14,6 +14,7 @@ from acav_spark._version import __version__
 from acav_spark.chunks import decoding_limits
 from acav_spark.config import redacted, to_yaml
 from acav_spark.errors import MediaError
+from acav_spark.ingest.filters import EXCLUDED_TOPIC
 from acav_spark.media.isolated import poster_isolated, waveform_envelope_isolated
 from acav_spark.media.sandbox import Sandbox
 from acav_spark.media.uri import path_from_uri
@@ -36,7 +37,7 @@ from acav_spark.storage import Folder
 from acav_spark.tables import TABLES
 
 if TYPE_CHECKING:
-    from pyspark.sql import Row
+    from pyspark.sql import Column, Row
 
     from acav_spark.context import StageContext
 
@@ -110,14 +111,22 @@ def gather_counts(context: StageContext) -> Counts:
         )
     )
     rejections = [
-        ReasonCount("ingest_videos", r["reject_reason"], r["n"], r["example"])
+        ReasonCount("ingest_videos", r["reason"], r["n"], r["example"])
         for r in videos.where("status = 'rejected'")
-        .groupBy("reject_reason")
+        .groupBy(_rejected_for().alias("reason"))
         .agg(F.count("*").alias("n"), F.min("uri").alias("example"))
-        .orderBy(F.desc("n"), "reject_reason")
+        .orderBy(F.desc("n"), "reason")
         .collect()
     ]
     return steps, rejections, failures
+
+
+def _rejected_for() -> Column:
+    """Return the reason of a rejected video, topics apart."""
+    reason = F.col("reject_reason")
+    topic = F.substring_index("reject_detail", ": ", 1)
+    by_topic = F.concat(reason, F.lit(" ("), topic, F.lit(")"))
+    return F.when(reason == EXCLUDED_TOPIC, by_topic).otherwise(reason)
 
 
 def _failures(context: StageContext) -> list[ReasonCount]:

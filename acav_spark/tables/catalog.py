@@ -47,6 +47,7 @@ VIDEOS = Table(
         Column("content_sha256", "STRING", "SHA-256 of the file, where probed."),
         Column("status", "STRING", "accepted or rejected.", False),
         Column("reject_reason", "STRING", "Why it was rejected."),
+        Column("reject_detail", "STRING", "What that is due to: keyword, category."),
         Column("duplicate_of", "STRING", "video_id of the one kept, if a duplicate."),
         Column("source", "STRING", "media, or the format of the metadata.", False),
         _HASH,
