@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from acav_spark.config.language import LanguageConfig
 from acav_spark.config.sections import MAX_LONG, Section
 from acav_spark.config.selecting import SelectionConfig
 
@@ -91,6 +92,7 @@ class IngestConfig(Section):
         description="Words or phrases in title, description or tags that reject a "
         "video; whole words, without regard to case.",
     )
+    language: LanguageConfig = Field(default_factory=LanguageConfig)
 
     @field_validator("excluded_keywords")
     @classmethod

@@ -15,6 +15,7 @@ __all__ = [
     "DUPLICATE_CONTENT",
     "EXCLUDED_CATEGORY",
     "EXCLUDED_KEYWORD",
+    "EXCLUDED_LANGUAGE",
     "NO_DURATION",
     "REASONS",
     "TOO_LONG",
@@ -29,6 +30,7 @@ TOO_LONG: Final = "too_long"
 EXCLUDED_CATEGORY: Final = "excluded_category"
 EXCLUDED_KEYWORD: Final = "excluded_keyword"
 DUPLICATE_CONTENT: Final = "duplicate_content"
+EXCLUDED_LANGUAGE: Final = "excluded_language"
 
 REASONS: Final[dict[str, str]] = {
     NO_DURATION: "Its duration is not known, and was asked for.",
@@ -38,6 +40,8 @@ REASONS: Final[dict[str, str]] = {
     EXCLUDED_KEYWORD: "Its title, description or tags have a word or phrase of "
     "ingest.excluded_keywords.",
     DUPLICATE_CONTENT: "Another accepted video has the same bytes.",
+    EXCLUDED_LANGUAGE: "The language of its text is not among those of "
+    "ingest.language, or not known.",
 }
 
 
@@ -72,7 +76,7 @@ def reject_reason(
     -------
     str or None
         The first that applies of ``REASONS``, in their order. That another video has
-        the same content is for the job to see.
+        the same content, and which languages are kept, is for the job to see.
     """
     row = video if isinstance(video, VideoRow) else _row(video)
     if row.duration_s is None:

@@ -1,7 +1,7 @@
 """``ingest_videos``: fills ``videos`` from a folder of media or from metadata.
 
-Paper, section 3.1: candidates are filtered by duration, category and keywords; every
-rejected row keeps its reason.
+Paper, section 3.1: candidates are filtered by duration, category, keywords and
+language; every rejected row keeps its reason.
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ from acav_spark.config import section_hash
 from acav_spark.errors import ConfigError
 from acav_spark.ingest.filters import DUPLICATE_CONTENT
 from acav_spark.ingest.ids import video_id_from_uri
+from acav_spark.ingest.language_job import (
+    DETECTED,
+    IS_CANDIDATE,
+    check_language,
+    choose_languages,
+    language_settings,
+    with_languages,
+)
 from acav_spark.ingest.metadata import known_columns
 from acav_spark.ingest.video_rows import RESULT, Rules, judge_rows, probe_batches
 from acav_spark.media.codes import NOT_MEDIA
@@ -69,6 +77,7 @@ def ingest_videos(context: StageContext) -> StageResult:
         dependants=(("failures", f"stage = '{STAGE}'"),),
     )
     source = input_format(config)
+    check_language(config)
     listed, n_listed = _listed(context, config, source)
     if n_listed == 0:
         msg = (
@@ -81,13 +90,19 @@ def ingest_videos(context: StageContext) -> StageResult:
 
     def finish(totals: Counter[str]) -> StageResult:
         n_duplicates = _mark_duplicates(context)
+        languages = choose_languages(context, config)
         return StageResult(
             STAGE,
             n_in=totals["n_items"],
             n_out=totals["n_results"] - totals["n_failed"],
             n_failed=totals["n_failed"],
-            n_rejected=totals["n_rejected"] + n_duplicates,
-            metrics={"n_listed": n_listed, "n_duplicates": n_duplicates},
+            n_rejected=totals["n_rejected"] + n_duplicates + languages.n_rejected,
+            metrics={
+                "n_listed": n_listed,
+                "n_duplicates": n_duplicates,
+                **languages.metrics,
+            },
+            message=languages.message,
         )
 
     stage = RowwiseStage(
@@ -95,9 +110,12 @@ def ingest_videos(context: StageContext) -> StageResult:
         unit="videos",
         run_hash=stage_hash(config),
         hashes={"": stage_hash(config)},
-        process=partial(_probe_all, rules=_rules(config))
-        if source == "media"
-        else _unchanged,
+        process=with_languages(
+            partial(_probe_all, rules=_rules(config))
+            if source == "media"
+            else _unchanged,
+            config,
+        ),
         write=write,
         finish=finish,
         counted={
@@ -116,7 +134,8 @@ def ingest_videos(context: StageContext) -> StageResult:
 
 def stage_hash(config: Config) -> str:
     """Return the hash of what shapes the rows of ``videos``."""
-    return section_hash(STAGE, config.ingest.model_dump(mode="json"))
+    shaping = config.ingest.model_dump(mode="json", exclude={"language"})
+    return section_hash(STAGE, {**shaping, **language_settings(config)})
 
 
 def input_format(config: Config) -> str:
@@ -150,16 +169,18 @@ def input_format(config: Config) -> str:
 
 
 def check_input(config: Config) -> None:
-    """Check that ``input.uri`` names something, as far as that needs no Spark.
+    """Check input and language model, as far as that needs no Spark.
 
     Raises
     ------
     ConfigError
-        If it is empty, or there is no such metadata.
+        If ``input.uri`` is empty, there is no such metadata, or no language model.
     StageError
         If there is no such folder, file or pattern.
     """
-    if input_format(config) == "media":
+    source = input_format(config)
+    check_language(config)
+    if source == "media":
         list_media(config.input.uri)
         return
     uri = config.input.uri
@@ -240,6 +261,7 @@ def _video_rows(
         F.col("item_id").alias("video_id"),
         "uri",
         *payload_names(RESULT),
+        *DETECTED,
         F.when(F.col("reject_reason").isNull(), "accepted")
         .otherwise("rejected")
         .alias("status"),
@@ -256,7 +278,7 @@ def _mark_duplicates(context: StageContext) -> int:
     the order in which they were probed.
     """
     accepted = context.warehouse.read("videos").where(
-        "status = 'accepted' AND content_sha256 IS NOT NULL"
+        f"{IS_CANDIDATE} AND content_sha256 IS NOT NULL"
     )
     segmented = context.warehouse.read("segmentations").select(
         "video_id", F.lit(0).alias("rank")
