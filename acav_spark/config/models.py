@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from acav_spark.config.language import LanguageConfig
 from acav_spark.config.sections import MAX_LONG, Section
 from acav_spark.config.selecting import SelectionConfig
 
@@ -124,6 +125,8 @@ class IngestConfig(Section):
                 )
                 raise ValueError(msg)
         return value
+
+    language: LanguageConfig = Field(default_factory=LanguageConfig)
 
     @field_validator("excluded_keywords")
     @classmethod

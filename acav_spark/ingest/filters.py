@@ -16,6 +16,7 @@ __all__ = [
     "EXCLUDED_CATEGORY",
     "EXCLUDED_KEYWORD",
     "EXCLUDED_TOPIC",
+    "EXCLUDED_LANGUAGE",
     "NO_DURATION",
     "REASONS",
     "TOO_LONG",
@@ -34,6 +35,7 @@ EXCLUDED_CATEGORY: Final = "excluded_category"
 EXCLUDED_KEYWORD: Final = "excluded_keyword"
 EXCLUDED_TOPIC: Final = "excluded_topic"
 DUPLICATE_CONTENT: Final = "duplicate_content"
+EXCLUDED_LANGUAGE: Final = "excluded_language"
 
 REASONS: Final[dict[str, str]] = {
     NO_DURATION: "Its duration is not known, and was asked for.",
@@ -45,6 +47,8 @@ REASONS: Final[dict[str, str]] = {
     EXCLUDED_TOPIC: "Its title, description or tags have a word or phrase of one of "
     "ingest.excluded_topics.",
     DUPLICATE_CONTENT: "Another accepted video has the same bytes.",
+    EXCLUDED_LANGUAGE: "The language of its text is not among those of "
+    "ingest.language, or not known.",
 }
 
 
@@ -129,7 +133,7 @@ def reject_reason(
     -------
     str or None
         The first that applies of ``REASONS``, in their order. That another video has
-        the same content is for the job to see.
+        the same content, and which languages are kept, is for the job to see.
     """
     row = video if isinstance(video, VideoRow) else _row(video)
     found = rejection(

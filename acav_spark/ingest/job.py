@@ -1,7 +1,7 @@
 """``ingest_videos``: fills ``videos`` from a folder of media or from metadata.
 
-Paper, section 3.1: candidates are filtered by duration, category and keywords; every
-rejected row keeps its reason.
+Paper, section 3.1: candidates are filtered by duration, category, keywords and
+language; every rejected row keeps its reason.
 """
 
 from __future__ import annotations
@@ -25,6 +25,14 @@ from acav_spark.errors import ConfigError
 from acav_spark.ingest.categories import read_category_names
 from acav_spark.ingest.filters import DUPLICATE_CONTENT
 from acav_spark.ingest.ids import video_id_from_uri
+from acav_spark.ingest.language_job import (
+    DETECTED,
+    IS_CANDIDATE,
+    check_language,
+    choose_languages,
+    language_settings,
+    with_languages,
+)
 from acav_spark.ingest.metadata import known_columns
 from acav_spark.ingest.topics import read_topic
 from acav_spark.ingest.video_rows import RESULT, Rules, judge_rows, probe_batches
@@ -78,6 +86,7 @@ def ingest_videos(context: StageContext) -> StageResult:
         dependants=(("failures", f"stage = '{STAGE}'"),),
     )
     source = input_format(config)
+    check_language(config)
     listed, n_listed = _listed(context, config, source)
     if n_listed == 0:
         msg = (
@@ -90,13 +99,19 @@ def ingest_videos(context: StageContext) -> StageResult:
 
     def finish(totals: Counter[str]) -> StageResult:
         n_duplicates = _mark_duplicates(context)
+        languages = choose_languages(context, config)
         return StageResult(
             STAGE,
             n_in=totals["n_items"],
             n_out=totals["n_results"] - totals["n_failed"],
             n_failed=totals["n_failed"],
-            n_rejected=totals["n_rejected"] + n_duplicates,
-            metrics={"n_listed": n_listed, "n_duplicates": n_duplicates},
+            n_rejected=totals["n_rejected"] + n_duplicates + languages.n_rejected,
+            metrics={
+                "n_listed": n_listed,
+                "n_duplicates": n_duplicates,
+                **languages.metrics,
+            },
+            message=languages.message,
         )
 
     stage = RowwiseStage(
@@ -104,9 +119,12 @@ def ingest_videos(context: StageContext) -> StageResult:
         unit="videos",
         run_hash=stage_hash(config),
         hashes={"": stage_hash(config)},
-        process=partial(_probe_all, rules=_rules(config))
-        if source == "media"
-        else _unchanged,
+        process=with_languages(
+            partial(_probe_all, rules=_rules(config))
+            if source == "media"
+            else _unchanged,
+            config,
+        ),
         write=write,
         finish=finish,
         counted={
@@ -133,10 +151,11 @@ def stage_hash(config: Config) -> str:
     ConfigError
         If one of them is not there, or cannot be used.
     """
-    settings = config.ingest.model_dump(mode="json")
-    for key in ("excluded_topics", "category_names", "category_region"):
-        settings.pop(key)
-    return section_hash(STAGE, {**settings, **_lists(config)})
+    by_content = {"excluded_topics", "category_names", "category_region", "language"}
+    settings = config.ingest.model_dump(mode="json", exclude=by_content)
+    return section_hash(
+        STAGE, {**settings, **_lists(config), **language_settings(config)}
+    )
 
 
 def input_format(config: Config) -> str:
@@ -170,16 +189,18 @@ def input_format(config: Config) -> str:
 
 
 def check_input(config: Config) -> None:
-    """Check that ``input.uri`` names something, as far as that needs no Spark.
+    """Check input and language model, as far as that needs no Spark.
 
     Raises
     ------
     ConfigError
-        If it is empty, or there is no such metadata, list of a topic or of categories.
+        If ``input.uri`` is empty, or there is no such metadata, list of a topic or of
+        categories, or language model.
     StageError
         If there is no such folder, file or pattern.
     """
     _lists(config)
+    check_language(config)
     if input_format(config) == "media":
         list_media(config.input.uri)
         return
@@ -274,6 +295,7 @@ def _video_rows(
         F.col("item_id").alias("video_id"),
         "uri",
         *payload_names(RESULT),
+        *DETECTED,
         F.when(F.col("reject_reason").isNull(), "accepted")
         .otherwise("rejected")
         .alias("status"),
@@ -290,7 +312,7 @@ def _mark_duplicates(context: StageContext) -> int:
     the order in which they were probed.
     """
     accepted = context.warehouse.read("videos").where(
-        "status = 'accepted' AND content_sha256 IS NOT NULL"
+        f"{IS_CANDIDATE} AND content_sha256 IS NOT NULL"
     )
     segmented = context.warehouse.read("segmentations").select(
         "video_id", F.lit(0).alias("rank")

@@ -15,6 +15,7 @@ from acav_spark.chunks import decoding_limits
 from acav_spark.config import redacted, to_yaml
 from acav_spark.errors import MediaError
 from acav_spark.ingest.filters import EXCLUDED_TOPIC
+from acav_spark.ingest.language_job import language_note
 from acav_spark.media.isolated import poster_isolated, waveform_envelope_isolated
 from acav_spark.media.sandbox import Sandbox
 from acav_spark.media.uri import path_from_uri
@@ -81,12 +82,14 @@ def gather_counts(context: StageContext) -> Counts:
     }
     n_videos = sum(by_status.values())
     n_failed = failed.get("ingest_videos", 0)
+    notes = [f"{by_status.get('rejected', 0)} rejected, {n_failed} failed"]
+    notes += filter(None, [language_note(videos)])
     steps = [
         FunnelStep("Found", n_videos + n_failed, "", "videos", is_headline=True),
         FunnelStep(
             "Accepted",
             by_status.get("accepted", 0),
-            f"{by_status.get('rejected', 0)} rejected, {n_failed} failed",
+            "; ".join(notes),
             "videos",
         ),
         FunnelStep(

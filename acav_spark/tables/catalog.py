@@ -37,8 +37,15 @@ VIDEOS = Table(
         Column("tags", "ARRAY<STRING>", "Tags."),
         Column("licence", "STRING", "Licence as the source states it."),
         Column("duration_s", "DOUBLE", "Duration in seconds."),
-        Column("language", "STRING", "Language code, where known."),
-        Column("language_probability", "DOUBLE", "Confidence of the language."),
+        Column("language", "STRING", "Language code, as the source states it."),
+        Column(
+            "detected_language",
+            "STRING",
+            "Language of title and description by ingest.language, und if not known.",
+        ),
+        Column(
+            "language_probability", "DOUBLE", "Probability of the detected language."
+        ),
         Column("width", "INT", "Width in pixels, where probed."),
         Column("height", "INT", "Height in pixels, where probed."),
         Column("frame_rate", "DOUBLE", "Frames per second, where probed."),
