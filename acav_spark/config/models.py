@@ -32,29 +32,39 @@ VIDEO_FIELDS = (
     "licence",
     "duration_s",
     "language",
+    "region",
 )
 
 
 class InputConfig(Section):
     """Where the videos, or the metadata about them, are."""
 
-    uri: Place = Field(
+    uri: Place | list[Place] = Field(
         default="",
-        description="Folder, glob, or file (CSV, JSON Lines, Parquet) to read.",
+        description="What to read, one or several: folder, glob or file of media or of "
+        "metadata, Delta folder, or table:NAME of the catalog.",
     )
-    format: Literal["auto", "media", "csv", "jsonl", "parquet"] = Field(
+    format: Literal[
+        "auto", "media", "csv", "json", "jsonl", "url_json", "parquet", "delta", "uris"
+    ] = Field(
         default="auto",
-        description="What the input is; auto goes by the name: a folder or a glob "
-        "of other names is media.",
+        description="What all inputs are; auto goes by names and content: a folder or "
+        "a glob that matches more than metadata is media.",
     )
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="Metadata column for each of video_id, uri, title, description, "
-        "channel_id, category, tags, licence, duration_s, language.",
+        description="Metadata column, or path such as snippet.title, for each of "
+        f"{', '.join(VIDEO_FIELDS)}.",
     )
     allowed_schemes: list[Scheme] = Field(
         default=["file"], description="URI schemes that an input row may name."
     )
+
+    @property
+    def uris(self) -> list[str]:
+        """What to read, as a list; empty where nothing is named."""
+        named = [self.uri] if isinstance(self.uri, str) else self.uri
+        return [uri for uri in named if uri]
 
     @field_validator("columns")
     @classmethod
