@@ -185,6 +185,10 @@ class SegmentationConfig(Section):
         le=1,
         description="Clips with a larger share of unchanged frames are not proposed.",
     )
+    store_fine_signature: bool = Field(
+        default=False,
+        description="Whether clips keep a signature of each frame, 81 bytes a frame.",
+    )
 
 
 class ExtractorConfig(Section):

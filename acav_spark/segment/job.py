@@ -57,6 +57,8 @@ _CLIP = pa.struct(
         ("crosses_cut", pa.bool_()),
         ("silence_fraction", pa.float64()),
         ("stillness_fraction", pa.float64()),
+        ("signature", pa.binary()),
+        ("fine_signature", pa.binary()),
     ]
 )
 _RESULT = result_schema(
@@ -86,6 +88,7 @@ class _Rules:
     shot_threshold: float
     max_silence_fraction: float
     max_stillness_fraction: float
+    store_fine_signature: bool
     allowed_schemes: tuple[str, ...]
     limits: Limits
 
@@ -158,6 +161,7 @@ def _rules(config: Config) -> _Rules:
         shot_threshold=cut.shot_threshold,
         max_silence_fraction=cut.max_silence_fraction,
         max_stillness_fraction=cut.max_stillness_fraction,
+        store_fine_signature=cut.store_fine_signature,
         allowed_schemes=tuple(config.input.allowed_schemes),
         limits=decoding_limits(config),
     )
@@ -201,7 +205,10 @@ def _segmented(item: Mapping[str, Any], rules: _Rules) -> dict[str, object]:
     try:
         path = path_from_uri(item["uri"], rules.allowed_schemes)
         measured = measure_video_isolated(
-            shared_sandbox(rules.limits), path, rules.shot_threshold
+            shared_sandbox(rules.limits),
+            path,
+            rules.shot_threshold,
+            keep_elements=rules.store_fine_signature,
         )
         plan = cut_plan(
             measured,

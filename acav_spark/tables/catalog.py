@@ -108,6 +108,8 @@ CLIPS = Table(
         Column("crosses_cut", "BOOLEAN", "Whether a cut lies inside."),
         Column("silence_fraction", "DOUBLE", "Share of it that is digital silence."),
         Column("stillness_fraction", "DOUBLE", "Share of it without movement."),
+        Column("signature", "BINARY", "Coarse video signature, 155 bytes a stretch."),
+        Column("fine_signature", "BINARY", "Signature of each frame, if asked for."),
         Column("width", "INT", "Width of the video in pixels."),
         Column("height", "INT", "Height of the video in pixels."),
         Column("frame_rate", "DOUBLE", "Frames per second of the video."),
