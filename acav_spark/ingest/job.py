@@ -19,6 +19,7 @@ from acav_spark.chunks import (
     compute_pending,
     decoding_limits,
     pending_items,
+    source_rules,
 )
 from acav_spark.config import section_hash
 from acav_spark.errors import ConfigError
@@ -177,7 +178,7 @@ def _rules(config: Config) -> Rules:
         max_duration_s=config.ingest.max_duration_s,
         excluded_categories=tuple(config.ingest.excluded_categories),
         excluded_keywords=tuple(config.ingest.excluded_keywords),
-        allowed_schemes=tuple(config.input.allowed_schemes),
+        sources=source_rules(config),
         limits=decoding_limits(config),
     )
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from typing import TYPE_CHECKING, cast
 
 from acav_spark.segment.types import Shot, VideoMeasurements
 
 if TYPE_CHECKING:
     from acav_spark.media.sandbox import Sandbox
+    from acav_spark.media.sources import MediaPlace
 
 
 def measure_video_isolated(
-    sandbox: Sandbox, path: str | os.PathLike[str], threshold: float = 10.0
+    sandbox: Sandbox, path: MediaPlace, threshold: float = 10.0
 ) -> VideoMeasurements:
     """Return ``measure_video(path, threshold)``, run in a sandbox."""
-    answer = sandbox.call("measure", path=os.fspath(path), threshold=threshold)
+    answer = sandbox.call("measure", path=path, threshold=threshold)
     edges = cast("list[list[float]]", answer.pop("shots"))
     shots = tuple(Shot(start_s, end_s) for start_s, end_s in edges)
     # The child answers with the fields of VideoMeasurements.
