@@ -20,6 +20,7 @@ from pyspark.sql import functions as F
 
 from acav_spark.failures import record_failures, require_few_failures
 from acav_spark.media.sandbox import Limits
+from acav_spark.media.sources import SourceRules, require_readable_schemes
 from acav_spark.progress import Rate
 
 if TYPE_CHECKING:
@@ -41,6 +42,27 @@ def decoding_limits(config: Config) -> Limits:
         time_s=execution.time_limit_s,
         memory_bytes=execution.memory_limit_mb * 2**20,
         max_pixels=execution.max_pixels,
+    )
+
+
+def source_rules(config: Config) -> SourceRules:
+    """Return which sources of media a stage may open.
+
+    Raises
+    ------
+    ConfigError
+        For an allowed scheme that nothing reads.
+    DependencyError
+        If the package that reads an allowed scheme is not installed.
+    """
+    options = config.input
+    require_readable_schemes(options.allowed_schemes)
+    return SourceRules(
+        allowed_schemes=tuple(options.allowed_schemes),
+        allow_private_addresses=options.allow_private_addresses,
+        max_bytes=options.max_download_mb * 2**20,
+        total_s=options.download_timeout_s,
+        stall_s=options.stall_timeout_s,
     )
 
 

@@ -57,7 +57,27 @@ class InputConfig(Section):
         f"{', '.join(VIDEO_FIELDS)}.",
     )
     allowed_schemes: list[Scheme] = Field(
-        default=["file"], description="URI schemes that an input row may name."
+        default=["file"],
+        description="URI schemes that an input row may name: file, http, https, s3 and "
+        "what else fsspec reads (docs/sources.md).",
+    )
+    allow_private_addresses: bool = Field(
+        default=False,
+        description="Whether URIs and redirects may lead to private, loopback and "
+        "other special addresses, and to hosts that cannot be checked.",
+    )
+    max_download_mb: int = Field(
+        default=2048, ge=1, description="Size in MiB of a remote file, at most."
+    )
+    download_timeout_s: float = Field(
+        default=600.0,
+        gt=0,
+        description="Seconds of network that one opening of a remote file may take.",
+    )
+    stall_timeout_s: float = Field(
+        default=30.0,
+        gt=0,
+        description="Seconds of silence after which a server counts as stalled.",
     )
 
     @property

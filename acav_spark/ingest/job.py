@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, TypedDict
 
 from pyspark.sql import functions as F
 
-from acav_spark.chunks import RowwiseStage, compute_pending, decoding_limits
+from acav_spark.chunks import (
+    RowwiseStage,
+    compute_pending,
+    decoding_limits,
+    source_rules,
+)
 from acav_spark.config import section_hash
 from acav_spark.errors import ConfigError
 from acav_spark.ingest.categories import read_category_names
@@ -193,7 +198,7 @@ def _rules(config: Config) -> Rules:
         max_duration_s=config.ingest.max_duration_s,
         excluded_categories=tuple(config.ingest.excluded_categories),
         excluded_keywords=tuple(config.ingest.excluded_keywords),
-        allowed_schemes=tuple(config.input.allowed_schemes),
+        sources=source_rules(config),
         limits=decoding_limits(config),
         **_lists(config),
     )

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from typing import TYPE_CHECKING, cast
 
 from acav_spark.segment.types import Shot, VideoMeasurements
 
 if TYPE_CHECKING:
     from acav_spark.media.sandbox import Sandbox
+    from acav_spark.media.sources import MediaPlace
 
 
 def measure_video_isolated(
     sandbox: Sandbox,
-    path: str | os.PathLike[str],
+    path: MediaPlace,
     threshold: float = 10.0,
     *,
     keep_elements: bool = False,
 ) -> VideoMeasurements:
     """Return ``measure_video(path, threshold)``, run in a sandbox."""
     answer = sandbox.call(
-        "measure",
-        path=os.fspath(path),
-        threshold=threshold,
-        keep_elements=keep_elements,
+        "measure", path=path, threshold=threshold, keep_elements=keep_elements
     )
     edges = cast("list[list[float]]", answer.pop("shots"))
     shots = tuple(Shot(start_s, end_s) for start_s, end_s in edges)

@@ -18,13 +18,14 @@ from acav_spark.chunks import (
     compute_pending,
     decoding_limits,
     pending_items,
+    source_rules,
 )
 from acav_spark.config import section_hash
 from acav_spark.errors import MediaError
 from acav_spark.failures import retire
 from acav_spark.ingest.ids import clip_id
 from acav_spark.media.sandbox import Limits, shared_sandbox
-from acav_spark.media.uri import path_from_uri
+from acav_spark.media.sources import SourceRules, open_source
 from acav_spark.rows import (
     failure,
     payload_names,
@@ -89,7 +90,7 @@ class _Rules:
     max_silence_fraction: float
     max_stillness_fraction: float
     store_fine_signature: bool
-    allowed_schemes: tuple[str, ...]
+    sources: SourceRules
     limits: Limits
 
 
@@ -162,7 +163,7 @@ def _rules(config: Config) -> _Rules:
         max_silence_fraction=cut.max_silence_fraction,
         max_stillness_fraction=cut.max_stillness_fraction,
         store_fine_signature=cut.store_fine_signature,
-        allowed_schemes=tuple(config.input.allowed_schemes),
+        sources=source_rules(config),
         limits=decoding_limits(config),
     )
 
@@ -203,13 +204,13 @@ def _segment_batches(
 def _segmented(item: Mapping[str, Any], rules: _Rules) -> dict[str, object]:
     row: dict[str, object] = {"item_id": item["item_id"], "uri": item["uri"]}
     try:
-        path = path_from_uri(item["uri"], rules.allowed_schemes)
-        measured = measure_video_isolated(
-            shared_sandbox(rules.limits),
-            path,
-            rules.shot_threshold,
-            keep_elements=rules.store_fine_signature,
-        )
+        with open_source(item["uri"], rules.sources) as source:
+            measured = measure_video_isolated(
+                shared_sandbox(rules.limits),
+                source,
+                rules.shot_threshold,
+                keep_elements=rules.store_fine_signature,
+            )
         plan = cut_plan(
             measured,
             clip_duration_s=rules.clip_duration_s,
