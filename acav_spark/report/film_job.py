@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from acav_spark.chunks import decoding_limits
+from acav_spark.chunks import decoding_limits, source_rules
 from acav_spark.errors import MediaError
 from acav_spark.media.isolated import poster_isolated
 from acav_spark.media.sandbox import Sandbox
-from acav_spark.media.uri import path_from_uri
+from acav_spark.media.sources import open_source
 from acav_spark.report.film import FRAME_SIDE, FilmStrip, StripClip, frame_times
 
 if TYPE_CHECKING:
@@ -62,15 +62,16 @@ def gather_strips(context: StageContext, selection: str) -> list[FilmStrip]:
 def _strip(
     context: StageContext, sandbox: Sandbox, row: Row, clips: list[StripClip]
 ) -> FilmStrip:
+    times = frame_times(row["duration_s"])
     frames: list[bytes | None] = []
     note = ""
-    for time_s in frame_times(row["duration_s"]):
-        try:
-            path = path_from_uri(row["uri"], context.config.input.allowed_schemes)
-            frames.append(poster_isolated(sandbox, path, time_s, FRAME_SIDE))
-        except MediaError as error:
-            frames.append(None)
-            note = f"{error.code}: not every frame could be decoded again"
+    try:
+        with open_source(row["uri"], source_rules(context.config)) as source:
+            for time_s in times:
+                frames.append(poster_isolated(sandbox, source, time_s, FRAME_SIDE))
+    except MediaError as error:
+        frames += [None] * (len(times) - len(frames))
+        note = f"{error.code}: not every frame could be decoded again"
     length_s = context.config.segmentation.clip_duration_s
     # Tables of earlier versions do not have them.
     starts_s = row.asDict().get("candidate_starts_s")
