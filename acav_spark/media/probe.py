@@ -86,11 +86,11 @@ def probe(path: str | os.PathLike[str], *, max_pixels: int) -> MediaFacts:
     Time: reading the file once for its hash, and decoding one frame of each stream.
     A file without any duration in its header is demuxed to its end.
     """
-    with open_media(path) as container:
+    with open_media(path, max_pixels=max_pixels) as container:
         picture, sound = _required_streams(container)
         duration_s = _stated_duration_s(container)
         if duration_s is None:
-            duration_s = _scanned_duration_s(path)
+            duration_s = _scanned_duration_s(path, max_pixels)
         if duration_s <= 0:
             raise MediaError(codes.NO_DURATION, f"it lasts {duration_s} s")
         _require_decodable(container, max_pixels)
@@ -132,10 +132,10 @@ def _stated_duration_s(container: InputContainer) -> float | None:
     return max((s for s in lengths if s is not None and s > 0), default=None)
 
 
-def _scanned_duration_s(path: str | os.PathLike[str]) -> float:
+def _scanned_duration_s(path: str | os.PathLike[str], max_pixels: int) -> float:
     """Return the end of the last packet, counted from the container's start."""
     end_s = 0.0
-    with open_media(path) as container:
+    with open_media(path, max_pixels=max_pixels) as container:
         zero_s = zero_time_s(container)
         streams = [moving_pictures(container)[0], sounds(container)[0]]
         try:

@@ -58,7 +58,7 @@ def measure_video(
     Time: one decode of both streams. Memory: a few frames, and some 220 bytes for
     each half second.
     """
-    with open_media(path) as container:
+    with open_media(path, max_pixels=max_pixels) as container:
         reader = FrameReader(
             container, with_video=True, with_audio=True, max_pixels=max_pixels
         )
