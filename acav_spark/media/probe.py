@@ -172,6 +172,8 @@ def _require_decodable(container: InputContainer, max_pixels: int) -> None:
     code = codes.NO_SAMPLES if reader.video is None else codes.NO_FRAMES
     kind = "sound" if reader.video is None else "picture"
     message = f"no packet of its {kind} decodes; {reader.n_bad_packets} are damaged"
+    if reader.video is not None and not reader.video.codec_context.width:
+        message += ", and the picture's size is not known, or beyond all reason"
     raise MediaError(code, message)
 
 
