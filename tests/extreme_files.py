@@ -50,21 +50,24 @@ def write_pictures(
     with av.open(str(path), "w", format="matroska") as container:
         picture = container.add_stream(codec, rate=1000)
         picture.width, picture.height, picture.pix_fmt = WIDTH, HEIGHT, pixels
+        picture.codec_context.gop_size = 1
         picture.time_base = picture.codec_context.time_base = Fraction(1, 1000)
         heard = None
         if sound is not None:
             layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[len(sound)]
             heard = container.add_stream("pcm_s16le", rate=RATE_HZ, layout=layout)
+        # Each level is encoded once: a thousand seconds of pictures cost little.
+        packets = {
+            grey: bytes(_encoded(picture, grey, pixels, number))
+            for number, grey in enumerate(dict.fromkeys(greys))
+        }
         lengths = [later - tick for tick, later in zip(ticks, ticks[1:], strict=False)]
         for tick, grey, ms in zip(ticks, greys, [*lengths, last], strict=True):
-            frame = av.VideoFrame(WIDTH, HEIGHT, pixels)
-            for plane, value in zip(frame.planes, (grey, 128, 128), strict=True):
-                plane.update(np.full(plane.buffer_size, value, np.uint8).tobytes())
-            frame.pts, frame.time_base = tick, Fraction(1, 1000)
-            for packet in picture.encode(frame):
-                packet.duration = ms
-                container.mux(packet)
-        container.mux(picture.encode(None))
+            packet = av.Packet(packets[grey])
+            packet.stream, packet.time_base = picture, Fraction(1, 1000)
+            packet.pts = packet.dts = tick
+            packet.duration, packet.is_keyframe = ms, True
+            container.mux(packet)
         if heard is not None and sound is not None:
             end_s = (ticks[-1] + last) / 1000 if sound_s is None else sound_s
             n_samples = round((end_s - times_s[0]) * RATE_HZ)
@@ -79,6 +82,17 @@ def write_pictures(
             container.mux(heard.encode(frame))
             container.mux(heard.encode(None))
     return path
+
+
+def _encoded(
+    stream: av.VideoStream, grey: int, pixels: str, number: int
+) -> av.Packet[av.VideoStream]:
+    frame = av.VideoFrame(WIDTH, HEIGHT, pixels)
+    for plane, value in zip(frame.planes, (grey, 128, 128), strict=True):
+        plane.update(np.full(plane.buffer_size, value, np.uint8).tobytes())
+    frame.pts, frame.time_base = number, Fraction(1, 1000)
+    (packet,) = stream.encode(frame)
+    return packet
 
 
 def with_ffmpeg(path: Path, *arguments: str) -> Path:
