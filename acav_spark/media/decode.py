@@ -102,12 +102,12 @@ def decode_clip(
         raise ValueError(msg)
     part = _ClipPart(start_s, end_s, video, audio, max_pixels)
     if start_s >= _SEEK_FROM_S:
-        with open_media(path) as container:
+        with open_media(path, max_pixels=max_pixels) as container:
             if _seek(container, start_s - _PREROLL_S):
                 decoded = part.read(container, is_from_start=False)
                 if decoded is not None:
                     return decoded
-    with open_media(path) as container:
+    with open_media(path, max_pixels=max_pixels) as container:
         decoded = part.read(container, is_from_start=True)
     if decoded is None:
         message = f"no frame is on display from {start_s} s to {end_s} s"

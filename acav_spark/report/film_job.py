@@ -68,7 +68,9 @@ def _strip(
     try:
         with open_source(row["uri"], source_rules(context.config)) as source:
             for time_s in times:
-                frames.append(poster_isolated(sandbox, source, time_s, FRAME_SIDE))
+                # One by one: those before an error stay.
+                jpeg = poster_isolated(sandbox, source, time_s, FRAME_SIDE)
+                frames.append(jpeg)  # noqa: PERF401
     except MediaError as error:
         frames += [None] * (len(times) - len(frames))
         note = f"{error.code}: not every frame could be decoded again"

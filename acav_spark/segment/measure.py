@@ -63,7 +63,7 @@ def measure_video(
     Time: one decode of both streams. Memory: a few frames, and 14 bytes for each
     frame, 90 with elements.
     """
-    with open_media(path) as container:
+    with open_media(path, max_pixels=max_pixels) as container:
         reader = FrameReader(
             container, with_video=True, with_audio=True, max_pixels=max_pixels
         )
