@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from acav_spark.ingest.categories import YOUTUBE, CategoryNames
+from acav_spark.ingest.categories import YOUTUBE, RegionalCategories
 from acav_spark.ingest.metadata import FIELDS, VideoRow
 from acav_spark.ingest.words import KeywordMatcher
 
@@ -154,13 +154,15 @@ def rejection(
     max_duration_s: float,
     excluded_categories: Collection[str] = (),
     excluded_words: ExcludedWords | None = None,
-    categories: CategoryNames = YOUTUBE,
+    categories: RegionalCategories = YOUTUBE,
+    region: str | None = None,
     is_duration_required: bool = False,
 ) -> Rejection | None:
     """Return why a video is no candidate, and what that is due to, or None.
 
     Parameters are those of ``reject_reason``, and ``excluded_words``, which must not be
-    in title, description or any tag, and ``categories``, which says what ids mean.
+    in title, description or any tag, ``categories``, which says what ids mean, and
+    ``region``, that of the video, where known.
     """
     row = video if isinstance(video, VideoRow) else _row(video)
     reason = duration_reason(
@@ -169,7 +171,9 @@ def rejection(
     if reason is not None:
         return Rejection(reason)
     if row.category is not None and excluded_categories:
-        category = categories.excluded(row.category, row.uri, excluded_categories)
+        category = categories.excluded(
+            row.category, row.uri, excluded_categories, region
+        )
         if category is not None:
             return Rejection(EXCLUDED_CATEGORY, category)
     if excluded_words is None:

@@ -50,7 +50,8 @@ STAGE = "ingest_videos"
 
 class _Lists(TypedDict):
     excluded_topics: tuple[tuple[str, tuple[str, ...]], ...]
-    category_names: tuple[tuple[str, str], ...]
+    category_names: dict[str, dict[str, str]]
+    category_region: str
 
 
 _logger = logging.getLogger(__name__)
@@ -134,8 +135,6 @@ def stage_hash(config: Config) -> str:
         If one of them is not there, or cannot be used.
     """
     settings = config.ingest.model_dump(mode="json")
-    for key in ("excluded_topics", "category_names", "category_region"):
-        settings.pop(key)
     return section_hash(STAGE, {**settings, **_lists(config)})
 
 
@@ -210,9 +209,8 @@ def _lists(config: Config) -> _Lists:
     names = read_category_names(ingest.category_names, ingest.category_region)
     return {
         "excluded_topics": tuple(read_topic(name) for name in ingest.excluded_topics),
-        "category_names": tuple(
-            sorted({pair for by_id in names.values() for pair in by_id.items()})
-        ),
+        "category_names": names,
+        "category_region": ingest.category_region,
     }
 
 
