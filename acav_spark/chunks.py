@@ -20,6 +20,7 @@ from pyspark.sql import functions as F
 
 from acav_spark.failures import record_failures, require_few_failures
 from acav_spark.media.sandbox import Limits
+from acav_spark.media.sources import SourceRules, require_readable_schemes
 from acav_spark.progress import Rate
 
 if TYPE_CHECKING:
@@ -41,6 +42,27 @@ def decoding_limits(config: Config) -> Limits:
         time_s=execution.time_limit_s,
         memory_bytes=execution.memory_limit_mb * 2**20,
         max_pixels=execution.max_pixels,
+    )
+
+
+def source_rules(config: Config) -> SourceRules:
+    """Return which sources of media a stage may open.
+
+    Raises
+    ------
+    ConfigError
+        For an allowed scheme that nothing reads.
+    DependencyError
+        If the package that reads an allowed scheme is not installed.
+    """
+    options = config.input
+    require_readable_schemes(options.allowed_schemes)
+    return SourceRules(
+        allowed_schemes=tuple(options.allowed_schemes),
+        allow_private_addresses=options.allow_private_addresses,
+        max_bytes=options.max_download_mb * 2**20,
+        total_s=options.download_timeout_s,
+        stall_s=options.stall_timeout_s,
     )
 
 
@@ -70,6 +92,8 @@ class RowwiseStage:
     counted : mapping of str to Column
         Further aggregates of a chunk's results. ``n_tolerated``, where it is there, are
         failures that are no sign of trouble.
+    chunk_factor : int
+        So many times ``execution.chunk_size`` items make a chunk, for cheap stages.
     """
 
     name: str
@@ -81,6 +105,7 @@ class RowwiseStage:
     write: Callable[[DataFrame, str], None]
     finish: Callable[[Counter[str]], StageResult]
     counted: Mapping[str, Column] = field(default_factory=dict)
+    chunk_factor: int = 1
 
 
 def pending_items(
@@ -163,6 +188,7 @@ def compute_pending(
             process=stage.process,
             commit=commit,
             counted=stage.counted,
+            chunk_factor=stage.chunk_factor,
         )
         run.result = stage.finish(totals)
     pending.unpersist()

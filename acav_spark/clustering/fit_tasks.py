@@ -269,6 +269,7 @@ def fit_view(
     *,
     view: View,
     settings: Sequence[FitSettings],
+    n_rows: int,
     n_held_out: int,
     n_shards: int,
 ) -> pa.Table:
@@ -282,6 +283,9 @@ def fit_view(
         What they are of.
     settings : sequence of FitSettings
         One for each number of clusters, otherwise equal.
+    n_rows : int
+        Rows of the sample, those with broken vectors among them, as the driver counts
+        for many: the size of a shard's mini-batch depends on it.
     n_held_out : int
         So many rows, the first, are not passed over.
     n_shards : int
@@ -306,7 +310,7 @@ def fit_view(
         fit, seconds = Fit(chosen, reserve, n_held_out=n_held_out), []
         while not fit.is_done:
             started = time.perf_counter()
-            run_epoch(fit, pieces, fit.plan(n_shards, n_passed))
+            run_epoch(fit, pieces, fit.plan(n_shards, n_rows - n_held_out))
             seconds.append(time.perf_counter() - started)
         final = final_sums(fit, shards)
         done.append(

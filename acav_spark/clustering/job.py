@@ -224,6 +224,9 @@ def _fit_and_write(
         context.reporter.finish()
         context.spark.sparkContext.setJobDescription("")
     the_hash = stage_hash(wanted[0].config)
+    # All rows were looked at anew: what was mended is no failure any more.
+    scopes = ", ".join(f"'{extractor}'" for extractor in by_extractor)
+    context.warehouse.delete("failures", f"stage = '{STAGE}' AND scope IN ({scopes})")
     n_bad = sum(bad.record(the_hash, run_id) for _, bad in vectors.values())
     for one in wanted:
         mine = rows.filter(pc.equal(rows["n_clusters"], one.n_clusters))
@@ -272,7 +275,7 @@ def _in_tasks(
         rows = rows.union(frame)
     by_position = {view.position: view for view in views}
     settings = {v.position: [one.settings(v) for one in wanted] for v in views}
-    n_held_out, n_shards = sample.n_held_out, sample.n_shards
+    n_rows, n_held_out, n_shards = sample.n_rows, sample.n_held_out, sample.n_shards
 
     # Spark reads the hints of a plain function, and fails on a partial one.
     def fit(rows: pa.Table) -> pa.Table:
@@ -281,6 +284,7 @@ def _in_tasks(
             rows,
             view=by_position[position],
             settings=settings[position],
+            n_rows=n_rows,
             n_held_out=n_held_out,
             n_shards=n_shards,
         )

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from acav_spark.config.language import LanguageConfig
 from acav_spark.config.sections import MAX_LONG, Section
 from acav_spark.config.selecting import SelectionConfig
 
@@ -31,29 +32,59 @@ VIDEO_FIELDS = (
     "licence",
     "duration_s",
     "language",
+    "region",
 )
 
 
 class InputConfig(Section):
     """Where the videos, or the metadata about them, are."""
 
-    uri: Place = Field(
+    uri: Place | list[Place] = Field(
         default="",
-        description="Folder, glob, or file (CSV, JSON Lines, Parquet) to read.",
+        description="What to read, one or several: folder, glob or file of media or of "
+        "metadata, Delta folder, or table:NAME of the catalog.",
     )
-    format: Literal["auto", "media", "csv", "jsonl", "parquet"] = Field(
+    format: Literal[
+        "auto", "media", "csv", "json", "jsonl", "url_json", "parquet", "delta", "uris"
+    ] = Field(
         default="auto",
-        description="What the input is; auto goes by the name: a folder or a glob "
-        "of other names is media.",
+        description="What all inputs are; auto goes by names and content: a folder or "
+        "a glob that matches more than metadata is media.",
     )
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="Metadata column for each of video_id, uri, title, description, "
-        "channel_id, category, tags, licence, duration_s, language.",
+        description="Metadata column, or path such as snippet.title, for each of "
+        f"{', '.join(VIDEO_FIELDS)}.",
     )
     allowed_schemes: list[Scheme] = Field(
-        default=["file"], description="URI schemes that an input row may name."
+        default=["file"],
+        description="URI schemes that an input row may name: file, http, https, s3 and "
+        "what else fsspec reads (docs/sources.md).",
     )
+    allow_private_addresses: bool = Field(
+        default=False,
+        description="Whether URIs and redirects may lead to private, loopback and "
+        "other special addresses, and to hosts that cannot be checked.",
+    )
+    max_download_mb: int = Field(
+        default=2048, ge=1, description="Size in MiB of a remote file, at most."
+    )
+    download_timeout_s: float = Field(
+        default=600.0,
+        gt=0,
+        description="Seconds of network that one opening of a remote file may take.",
+    )
+    stall_timeout_s: float = Field(
+        default=30.0,
+        gt=0,
+        description="Seconds of silence after which a server counts as stalled.",
+    )
+
+    @property
+    def uris(self) -> list[str]:
+        """What to read, as a list; empty where nothing is named."""
+        named = [self.uri] if isinstance(self.uri, str) else self.uri
+        return [uri for uri in named if uri]
 
     @field_validator("columns")
     @classmethod
@@ -126,6 +157,8 @@ class IngestConfig(Section):
                 raise ValueError(msg)
         return value
 
+    language: LanguageConfig = Field(default_factory=LanguageConfig)
+
     @field_validator("excluded_keywords")
     @classmethod
     def _keywords_have_a_word(cls, value: list[str]) -> list[str]:
@@ -172,6 +205,10 @@ class SegmentationConfig(Section):
         ge=0,
         le=1,
         description="Clips with a larger share of unchanged frames are not proposed.",
+    )
+    store_fine_signature: bool = Field(
+        default=False,
+        description="Whether clips keep a signature of each frame, 81 bytes a frame.",
     )
 
 
@@ -299,6 +336,12 @@ class ReportConfig(Section):
 
     n_cards: int = Field(
         default=12, ge=0, le=200, description="Clips on each contact sheet."
+    )
+    n_film_strips: int = Field(
+        default=8,
+        ge=0,
+        le=200,
+        description="Videos that are drawn with their shots, candidates and clips.",
     )
     labels_uri: Place = Field(
         default="",

@@ -118,7 +118,7 @@ def expectation(slot: Slot) -> str:
     if annotation is str and any(isinstance(m, MinLen) for m in slot.metadata):
         return "text that is not empty"
     names = {bool: "true or false", int: "a whole number", float: "a number"}
-    names |= {str: "text", Any: "any plain value"}
+    names |= {str: "text", Any: "any plain value", type(None): "null"}
     return names.get(annotation, str(annotation)) + _range(slot.metadata)
 
 
@@ -137,6 +137,7 @@ def type_name(slot: Slot) -> str:
     if slot.model is not None:
         return "mapping"
     names = {bool: "boolean", int: "integer", float: "number", str: "text", Any: "any"}
+    names |= {type(None): "null"}
     return names.get(annotation, str(annotation))
 
 

@@ -9,15 +9,15 @@ from acav_spark.errors import MediaError
 from acav_spark.features.vectors import encode_fp16
 from acav_spark.media.isolated import decode_clip_isolated
 from acav_spark.media.sandbox import shared_sandbox
+from acav_spark.media.sources import LatestSource
 from acav_spark.media.types import DecodedClip
-from acav_spark.media.uri import path_from_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from acav_spark.features.extractor import Extractor
-from acav_spark.media.sandbox import Limits
+    from acav_spark.media.sandbox import Limits
+    from acav_spark.media.sources import Source, SourceRules
 
 EXTRACTOR_FAILED = "extractor_failed"
 """Failure code: the extractor raised an error on the clip alone."""
@@ -69,28 +69,30 @@ def extract_items(
     items: Sequence[Item],
     extractors: Mapping[str, Extractor],
     *,
-    allowed_schemes: Sequence[str],
+    sources: SourceRules,
     limits: Limits,
 ) -> list[Extracted]:
     """Return the vectors of some clips, one entry for each clip and extractor wanted.
 
-    Each clip is decoded once in the sandbox of this process; an extractor gets all
-    clips of the call that want it at once.
+    Each clip is decoded once in the sandbox of this process, its source opened once
+    for clips that follow one another; an extractor gets all clips of the call that
+    want it at once.
     """
     results: list[Extracted] = []
     waiting: dict[str, list[tuple[Item, DecodedClip]]] = {}
-    for item in items:
-        wanted = {name: extractors[name] for name in item.extractors}
-        try:
-            path = path_from_uri(item.uri, allowed_schemes)
-            decoded = _decode(item, path, wanted, limits)
-        except MediaError as error:
-            results.extend(
-                Extracted(item.item_id, item.uri, name, error=error) for name in wanted
-            )
-            continue
-        for name, clip in decoded.items():
-            waiting.setdefault(name, []).append((item, clip))
+    with LatestSource(sources) as latest:
+        for item in items:
+            wanted = {name: extractors[name] for name in item.extractors}
+            try:
+                decoded = _decode(item, latest.open(item.uri), wanted, limits)
+            except MediaError as error:
+                results.extend(
+                    Extracted(item.item_id, item.uri, name, error=error)
+                    for name in wanted
+                )
+                continue
+            for name, clip in decoded.items():
+                waiting.setdefault(name, []).append((item, clip))
     for name, pairs in waiting.items():
         results.extend(_run(name, extractors[name], pairs))
     return results
@@ -98,7 +100,7 @@ def extract_items(
 
 def _decode(
     item: Item,
-    path: Path,
+    source: Source,
     extractors: Mapping[str, Extractor],
     limits: Limits,
 ) -> dict[str, DecodedClip]:
@@ -111,7 +113,7 @@ def _decode(
     )
     decoded = decode_clip_isolated(
         shared_sandbox(limits),
-        path,
+        source,
         item.start_s,
         item.end_s,
         video=video,

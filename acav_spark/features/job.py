@@ -19,6 +19,7 @@ from acav_spark.chunks import (
     compute_pending,
     decoding_limits,
     pending_items,
+    source_rules,
 )
 from acav_spark.config import section_hash
 from acav_spark.failures import retire
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from acav_spark.context import StageContext
     from acav_spark.features.extractor import Extractor
     from acav_spark.media.sandbox import Limits
+    from acav_spark.media.sources import SourceRules
 
 STAGE = "extract_features"
 _logger = logging.getLogger(__name__)
@@ -52,7 +54,7 @@ class _Rules:
     """What the executors need to extract."""
 
     extractors: tuple[tuple[str, str], ...]  # name, options as JSON
-    allowed_schemes: tuple[str, ...]
+    sources: SourceRules
     limits: Limits
 
 
@@ -149,7 +151,7 @@ def _rules(config: Config) -> _Rules:
             (e.name, json.dumps(e.options, sort_keys=True))
             for e in config.features.extractors
         ),
-        allowed_schemes=tuple(config.input.allowed_schemes),
+        sources=source_rules(config),
         limits=decoding_limits(config),
     )
 
@@ -236,7 +238,7 @@ def _extract_batches(
             results = extract_items(
                 items,
                 extractors,
-                allowed_schemes=rules.allowed_schemes,
+                sources=rules.sources,
                 limits=rules.limits,
             )
             yield record_batch(

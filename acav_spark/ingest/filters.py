@@ -15,6 +15,7 @@ __all__ = [
     "DUPLICATE_CONTENT",
     "EXCLUDED_CATEGORY",
     "EXCLUDED_KEYWORD",
+    "EXCLUDED_LANGUAGE",
     "EXCLUDED_TOPIC",
     "NO_DURATION",
     "REASONS",
@@ -34,6 +35,7 @@ EXCLUDED_CATEGORY: Final = "excluded_category"
 EXCLUDED_KEYWORD: Final = "excluded_keyword"
 EXCLUDED_TOPIC: Final = "excluded_topic"
 DUPLICATE_CONTENT: Final = "duplicate_content"
+EXCLUDED_LANGUAGE: Final = "excluded_language"
 
 REASONS: Final[dict[str, str]] = {
     NO_DURATION: "Its duration is not known, and was asked for.",
@@ -45,6 +47,8 @@ REASONS: Final[dict[str, str]] = {
     EXCLUDED_TOPIC: "Its title, description or tags have a word or phrase of one of "
     "ingest.excluded_topics.",
     DUPLICATE_CONTENT: "Another accepted video has the same bytes.",
+    EXCLUDED_LANGUAGE: "The language of its text is not among those of "
+    "ingest.language, or not known.",
 }
 
 
@@ -129,7 +133,7 @@ def reject_reason(
     -------
     str or None
         The first that applies of ``REASONS``, in their order. That another video has
-        the same content is for the job to see.
+        the same content, and which languages are kept, is for the job to see.
     """
     row = video if isinstance(video, VideoRow) else _row(video)
     found = rejection(
@@ -155,14 +159,12 @@ def rejection(
     excluded_categories: Collection[str] = (),
     excluded_words: ExcludedWords | None = None,
     categories: RegionalCategories = YOUTUBE,
-    region: str | None = None,
     is_duration_required: bool = False,
 ) -> Rejection | None:
     """Return why a video is no candidate, and what that is due to, or None.
 
     Parameters are those of ``reject_reason``, and ``excluded_words``, which must not be
-    in title, description or any tag, ``categories``, which says what ids mean, and
-    ``region``, that of the video, where known.
+    in title, description or any tag, and ``categories``, which says what ids mean.
     """
     row = video if isinstance(video, VideoRow) else _row(video)
     reason = duration_reason(
@@ -172,7 +174,7 @@ def rejection(
         return Rejection(reason)
     if row.category is not None and excluded_categories:
         category = categories.excluded(
-            row.category, row.uri, excluded_categories, region
+            row.category, row.uri, excluded_categories, row.region
         )
         if category is not None:
             return Rejection(EXCLUDED_CATEGORY, category)

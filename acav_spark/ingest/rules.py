@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from acav_spark.media.sandbox import Limits
+    from acav_spark.media.sources import SourceRules
 
 RESULT = result_schema(
     ("title", pa.string()),
@@ -45,7 +46,7 @@ class Rules:
     max_duration_s: float
     excluded_categories: tuple[str, ...]
     excluded_keywords: tuple[str, ...]
-    allowed_schemes: tuple[str, ...]
+    sources: SourceRules
     limits: Limits
     excluded_topics: tuple[tuple[str, tuple[str, ...]], ...] = ()
     category_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -77,7 +78,6 @@ class Judge:
             excluded_categories=self.rules.excluded_categories,
             excluded_words=self.words,
             categories=self.categories,
-            region=str(fields.get("region") or ""),
         )
         reason, detail = (None, None) if found is None else found
         return {"reject_reason": reason, "reject_detail": detail}

@@ -26,6 +26,7 @@ from acav_spark.ingest.ids import (
 )
 from acav_spark.ingest.metadata import FIELDS, known_columns, normalise_row
 from acav_spark.ingest.rules import RESULT
+from acav_spark.media.uri import require_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -90,7 +91,7 @@ def judged_columns(
     odd: set[int] = set()
     raw = {field: batch.column(column) for field, column in columns.items()}
     values = _normalised(raw, batch.num_rows, odd)
-    _require_schemes(values["uri"], judge.rules.allowed_schemes, odd)
+    _require_schemes(values["uri"], judge.rules.sources.allowed_schemes, odd)
     replaced = {row: row_of(row) for row in sorted(odd)}
     for row, fields in replaced.items():
         for field in FIELDS:
@@ -208,11 +209,16 @@ def _field(field: str, value: object) -> object:
     return getattr(row, field)
 
 
-def _require_schemes(uris: Values, allowed: tuple[str, ...], odd: set[int]) -> None:
-    """Add rows whose scheme is not allowed to the odd ones."""
+def _require_schemes(uris: Values, allowed: Sequence[str], odd: set[int]) -> None:
+    """Add rows whose URI is refused to the odd ones."""
+    is_https_allowed = "https" in allowed
     for row, uri in enumerate(uris):
         text = str(uri)
-        if (text.partition("://")[0] if "://" in text else "file") not in allowed:
+        if is_https_allowed and _WATCH.fullmatch(text):
+            continue
+        try:
+            require_scheme(text, allowed)
+        except MediaError:
             odd.add(row)
 
 
@@ -232,12 +238,12 @@ def _judged(
     details: list[str | None] = [None] * len(reasons)
     if rules.excluded_categories:
         known: dict[tuple[object, bool, str], str | None] = {}
-        regions = values.get("region")
+        regions = values["region"]
         for row, category in enumerate(values["category"]):
             if category is None or reasons[row] is not None:
                 continue
             uri = str(values["uri"][row])
-            region = str(regions[row] or "") if regions else ""
+            region = str(regions[row] or "")
             key = (category, _youtube_id(uri) is not None, region)
             if key not in known:
                 known[key] = judge.categories.excluded(

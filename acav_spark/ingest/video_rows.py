@@ -10,10 +10,10 @@ from acav_spark.ingest.ids import video_id_from_uri
 from acav_spark.ingest.metadata import normalise_row
 from acav_spark.ingest.rules import RESULT, Judge, Rules
 from acav_spark.ingest.video_columns import column_plan, judged_columns
-from acav_spark.media.codes import SCHEME_NOT_ALLOWED
 from acav_spark.media.isolated import probe_isolated
 from acav_spark.media.sandbox import shared_sandbox
-from acav_spark.media.uri import path_from_uri
+from acav_spark.media.sources import open_source
+from acav_spark.media.uri import require_scheme, without_user
 from acav_spark.rows import failure, record_batch
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ def _probed(item: Mapping[str, str], judge: Judge) -> dict[str, object]:
     try:
         if item["problem"]:
             raise MediaError(item["problem"], item["uri"])
-        path = path_from_uri(item["uri"], rules.allowed_schemes)
-        facts = probe_isolated(shared_sandbox(rules.limits), path)
+        with open_source(item["uri"], rules.sources) as source:
+            facts = probe_isolated(shared_sandbox(rules.limits), source)
     except MediaError as error:
         return {**row, **failure(error)}
-    title = path.stem.encode("utf-8", "replace").decode("utf-8")
+    title = source.stem.encode("utf-8", "replace").decode("utf-8")
     row.update({**asdict(facts), "title": title})
     return {**row, **judge.reject_fields(row)}
 
@@ -103,17 +103,10 @@ def judged_row(
     """Return the fields of ``RESULT`` of one row of metadata."""
     try:
         fields = asdict(normalise_row(raw, mapping))
-        _require_scheme(str(fields["uri"]), judge.rules.allowed_schemes)
+        require_scheme(str(fields["uri"]), judge.rules.sources.allowed_schemes)
     except MediaError as error:
         uri = str(raw.get(mapping.get("uri", "")) or "")
         item_id = video_id_from_uri(uri or repr(sorted(raw.items(), key=str)))
-        return {"item_id": item_id, "uri": uri, **failure(error)}
+        return {"item_id": item_id, "uri": without_user(uri), **failure(error)}
     fields["item_id"] = fields.pop("video_id")
     return {**fields, **judge.reject_fields(fields)}
-
-
-def _require_scheme(uri: str, allowed: tuple[str, ...]) -> None:
-    scheme = uri.partition("://")[0] if "://" in uri else "file"
-    if scheme not in allowed:
-        message = f"{uri}: expected one of the schemes {list(allowed)}, got {scheme!r}"
-        raise MediaError(SCHEME_NOT_ALLOWED, message)

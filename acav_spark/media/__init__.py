@@ -14,6 +14,13 @@ from acav_spark.media.isolated import (
 )
 from acav_spark.media.listing import ListedFile, list_media
 from acav_spark.media.sandbox import Limits, Sandbox, shared_sandbox
+from acav_spark.media.sources import (
+    LocalSource,
+    RangeSource,
+    SourceRules,
+    SpooledSource,
+    open_source,
+)
 from acav_spark.media.types import AudioSampling, DecodedClip, VideoSampling
 from acav_spark.media.uri import path_from_uri, uri_from_path
 
@@ -22,10 +29,15 @@ __all__ = [
     "DecodedClip",
     "Limits",
     "ListedFile",
+    "LocalSource",
+    "RangeSource",
     "Sandbox",
+    "SourceRules",
+    "SpooledSource",
     "VideoSampling",
     "decode_clip_isolated",
     "list_media",
+    "open_source",
     "path_from_uri",
     "poster_isolated",
     "probe_isolated",

@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict, cast
 
 # Imported before memory is limited: the limit is for media, not for our own code.
 import av
@@ -27,6 +27,7 @@ import av.logging
 
 from acav_spark.errors import MediaError
 from acav_spark.media import codes
+from acav_spark.media.piped import PipedMedia
 from acav_spark.media.wire import encode_message, read_message
 
 if TYPE_CHECKING:
@@ -60,11 +61,19 @@ def main(arguments: list[str]) -> None:
     _drop_abilities(settings)
     _write(answers, encode_message({"ready": True}))
     _silence(2)
-    while True:
-        request = read_message(
+
+    def next_message() -> dict[str, object]:
+        return read_message(
             lambda n: _read_exactly(requests, n), max_bytes=MAX_REQUEST_BYTES
         )
-        answer, can_go_on = _answer(operations, request)
+
+    def fetch(place: int, n_bytes: int) -> bytes:
+        _write(answers, encode_message({"range": [place, n_bytes]}))
+        return cast("bytes", next_message()["data"])
+
+    while True:
+        request = next_message()
+        answer, can_go_on = _answer(operations, request, fetch)
         _write(answers, answer)
         del request, answer
         if not can_go_on:
@@ -72,7 +81,9 @@ def main(arguments: list[str]) -> None:
 
 
 def _answer(
-    operations: dict[str, str], request: dict[str, object]
+    operations: dict[str, str],
+    request: dict[str, object],
+    fetch: Callable[[int, int], bytes],
 ) -> tuple[Iterable[bytes | memoryview], bool]:
     """Return the answer to a request, and whether the process is fit for another."""
     try:
@@ -81,6 +92,9 @@ def _answer(
         if not isinstance(arguments, dict):
             msg = f"arguments: expected a mapping, got {type(arguments).__name__}."
             raise TypeError(msg)
+        if isinstance(source := request.get("source"), dict):
+            media = PipedMedia(source["name"], source["size_bytes"], fetch)
+            arguments[source["argument"]] = media
         result = operation(**arguments)
         return encode_message({"id": request["id"], "result": result}), True
     except MediaError as error:

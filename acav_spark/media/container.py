@@ -19,6 +19,7 @@ from av.codec.context import Flags
 
 from acav_spark.errors import MediaError
 from acav_spark.media import codes
+from acav_spark.media.piped import PipedMedia
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,8 +62,10 @@ _PICTURE_MAGIC: Final = (
 )
 
 
-def open_regular_file(path: str | os.PathLike[str]) -> io.FileIO:
+def open_regular_file(path: str | os.PathLike[str]) -> io.RawIOBase:
     """Open a file for reading; a pipe or device is refused without waiting for it.
+
+    Remote media in the place of a path is read through the process's parent.
 
     Raises
     ------
@@ -70,6 +73,8 @@ def open_regular_file(path: str | os.PathLike[str]) -> io.FileIO:
         ``not_found``, ``permission_denied``, ``not_a_regular_file``, ``empty_file``
         or ``unreadable``.
     """
+    if isinstance(path, PipedMedia):
+        return path.open()
     name = os.fspath(path)
     try:
         _require_regular(os.stat(name).st_mode, name)  # noqa: PTH116 - bytes-safe
@@ -202,7 +207,7 @@ def _refuse_pictures(container: InputContainer, name: str) -> None:
         raise MediaError(codes.NOT_A_VIDEO, message)
 
 
-def _opened(file: io.FileIO, name: str) -> InputContainer:
+def _opened(file: io.RawIOBase, name: str) -> InputContainer:
     try:
         return av.open(
             file,
@@ -221,7 +226,7 @@ def _opened(file: io.FileIO, name: str) -> InputContainer:
         raise _invalid(file, name) from error
 
 
-def _invalid(file: io.FileIO, name: str) -> MediaError:
+def _invalid(file: io.RawIOBase, name: str) -> MediaError:
     """Return what is wrong with content that no allowed demuxer accepts."""
     file.seek(0)
     head = file.read(64) or b""

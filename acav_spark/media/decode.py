@@ -203,7 +203,10 @@ class _ClipPart:
                 if waveform.is_done:
                     reader.audio = None
             else:
-                if latest_s is None and time_s > self.start_s and not is_from_start:
+                went_too_far = latest_s is None and time_s > self.start_s
+                # A key frame may need what lies before it: old x264 files of 4:4:4
+                # colours tell their version, which decoders heed, at the start alone.
+                if not is_from_start and (went_too_far or frame.is_corrupt):
                     return None
                 latest_s = time_s
                 for sampler in samplers:

@@ -1,12 +1,12 @@
 """The media functions in a sandbox: same arguments, same results, bounded.
 
-Each pair is the caller's side, and the operation that answers it in the child.
+Each pair is the caller's side, and the operation that answers it in the child. A path
+may be a source (``acav_spark.media.sources``); the operation gets a path-like for it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from typing import TYPE_CHECKING, cast
 
 from acav_spark.media.types import AudioSampling, VideoSampling
@@ -20,20 +20,21 @@ if TYPE_CHECKING:
     from acav_spark.media.decode import DecodedStreams
     from acav_spark.media.probe import MediaFacts
     from acav_spark.media.sandbox import Sandbox
+    from acav_spark.media.sources import MediaPlace
 
 
-def probe_isolated(sandbox: Sandbox, path: str | os.PathLike[str]) -> MediaFacts:
+def probe_isolated(sandbox: Sandbox, path: MediaPlace) -> MediaFacts:
     """Return ``probe(path)``, run in a sandbox."""
     from acav_spark.media.probe import MediaFacts
 
-    facts = sandbox.call("probe", path=os.fspath(path))
+    facts = sandbox.call("probe", path=path)
     # The child answers with the fields of MediaFacts.
     return MediaFacts(**facts)  # type: ignore[arg-type]
 
 
 def decode_clip_isolated(
     sandbox: Sandbox,
-    path: str | os.PathLike[str],
+    path: MediaPlace,
     start_s: float,
     end_s: float,
     *,
@@ -45,7 +46,7 @@ def decode_clip_isolated(
 
     answer = sandbox.call(
         "decode",
-        path=os.fspath(path),
+        path=path,
         start_s=start_s,
         end_s=end_s,
         video=[dataclasses.asdict(sampling) for sampling in video],
@@ -58,25 +59,23 @@ def decode_clip_isolated(
 
 
 def poster_isolated(
-    sandbox: Sandbox, path: str | os.PathLike[str], time_s: float, short_side: int
+    sandbox: Sandbox, path: MediaPlace, time_s: float, short_side: int
 ) -> bytes:
     """Return ``poster(path, time_s, short_side)``, run in a sandbox."""
-    answer = sandbox.call(
-        "poster", path=os.fspath(path), time_s=time_s, short_side=short_side
-    )
+    answer = sandbox.call("poster", path=path, time_s=time_s, short_side=short_side)
     return cast("bytes", answer["jpeg"])
 
 
 def waveform_envelope_isolated(
     sandbox: Sandbox,
-    path: str | os.PathLike[str],
+    path: MediaPlace,
     start_s: float,
     end_s: float,
     n_bins: int,
 ) -> NDArray[np.float32]:
     """Return ``waveform_envelope(path, ...)``, run in a sandbox."""
     answer = sandbox.call(
-        "envelope", path=os.fspath(path), start_s=start_s, end_s=end_s, n_bins=n_bins
+        "envelope", path=path, start_s=start_s, end_s=end_s, n_bins=n_bins
     )
     return cast("NDArray[np.float32]", answer["envelope"])
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from acav_spark.errors import MediaError, StageError
 from acav_spark.media import codes
+from acav_spark.media.serving import ServedCall
 from acav_spark.media.wire import WireError, encode_message, read_message
 
 if TYPE_CHECKING:
@@ -103,14 +104,16 @@ class Sandbox:
         operation : str
             A name in ``acav_spark.media.operations``.
         **arguments
-            JSON values, arrays and bytes; ``max_pixels`` is added from the limits.
+            JSON values, arrays, bytes and paths; ``max_pixels`` is added from the
+            limits. One may be a ``RemoteSource``, whose bytes are served meanwhile.
 
         Raises
         ------
         MediaError
             What the operation found, or ``time_limit``, ``memory_limit``,
             ``decoder_crashed``, ``unexpected_error``. The last four are not
-            permanent: another machine, or another limit, may do better.
+            permanent: another machine, or another limit, may do better. Where the
+            source of remote media failed, its error.
         StageError
             If no child can be started at all.
         """
@@ -119,13 +122,9 @@ class Sandbox:
         with self._lock:
             self._start_if_needed()
             self._n_calls += 1
-            request = encode_message(
-                {"id": self._n_calls, "operation": operation, "arguments": arguments}
-            )
+            served = ServedCall(arguments)
             try:
-                deadline = time.monotonic() + self.limits.time_s
-                self._send(request, deadline)
-                answer = self._receive(deadline, self.limits.memory_bytes)
+                answer = self._exchange(operation, served)
             except TimeoutError:
                 self._stop()
                 message = f"{operation} took longer than {self.limits.time_s:g} s"
@@ -144,6 +143,10 @@ class Sandbox:
                 # An interrupt between request and answer: they would get out of step.
                 self._stop()
                 raise
+            if served.error is not None:
+                with contextlib.suppress(MediaError):
+                    self._result(operation, answer)  # ends a child that is worn out
+                raise served.error
             return self._result(operation, answer)
 
     def close(self) -> None:
@@ -151,6 +154,20 @@ class Sandbox:
         self._forget_after_fork()
         with self._lock:
             self._stop()
+
+    def _exchange(self, operation: str, served: ServedCall) -> dict[str, object]:
+        """Send a request, serve what the child asks for, and return its answer."""
+        fields = {"id": self._n_calls, "operation": operation, **served.sent}
+        began_s, network_s = time.monotonic(), served.network_s
+        # The network has limits of its own: waiting for it is no time of the decoder.
+        while True:
+            waited_s = served.network_s - network_s
+            deadline = began_s + self.limits.time_s + waited_s
+            self._send(encode_message(fields), deadline)
+            answer = self._receive(deadline, self.limits.memory_bytes)
+            if "range" not in answer:
+                return answer
+            fields = served.reply(answer["range"])
 
     def _result(self, operation: str, answer: dict[str, object]) -> dict[str, object]:
         """Return an answer's result, or raise the error it carries."""

@@ -11,14 +11,16 @@ import numpy as np
 from pyspark.sql import functions as F
 
 from acav_spark._version import __version__
-from acav_spark.chunks import decoding_limits
+from acav_spark.chunks import decoding_limits, source_rules
 from acav_spark.config import redacted, to_yaml
 from acav_spark.errors import MediaError
 from acav_spark.ingest.filters import EXCLUDED_TOPIC
+from acav_spark.ingest.language_job import language_note
 from acav_spark.media.isolated import poster_isolated, waveform_envelope_isolated
 from acav_spark.media.sandbox import Sandbox
-from acav_spark.media.uri import path_from_uri
+from acav_spark.media.sources import open_source
 from acav_spark.report.cards import N_BINS, POSTER_SIDE
+from acav_spark.report.film_job import gather_strips
 from acav_spark.report.model import (
     ClipCard,
     ClusterSizes,
@@ -80,12 +82,14 @@ def gather_counts(context: StageContext) -> Counts:
     }
     n_videos = sum(by_status.values())
     n_failed = failed.get("ingest_videos", 0)
+    notes = [f"{by_status.get('rejected', 0)} rejected, {n_failed} failed"]
+    notes += filter(None, [language_note(videos)])
     steps = [
         FunnelStep("Found", n_videos + n_failed, "", "videos", is_headline=True),
         FunnelStep(
             "Accepted",
             by_status.get("accepted", 0),
-            f"{by_status.get('rejected', 0)} rejected, {n_failed} failed",
+            "; ".join(notes),
             "videos",
         ),
         FunnelStep(
@@ -186,6 +190,7 @@ def gather_report(context: StageContext) -> ReportData:
         progress=_progress(context, name),
         epochs=_epochs(context),
         correspondence=gather_correspondence(context, name),
+        strips=gather_strips(context, name),
         stage_runs=[_stage_run(row) for row in reversed(runs)],
         config_yaml=to_yaml(redacted(context.config)),
         tables=_tables(context),
@@ -335,16 +340,16 @@ def _cards(
     views = _views(context)
     with Sandbox(decoding_limits(context.config)) as sandbox:
         is_true = _truth(context)
-        schemes = context.config.input.allowed_schemes
+        sources = source_rules(context.config)
 
         @cache
         def media(uri: str, start_s: float, end_s: float) -> tuple[bytes, np.ndarray]:
-            path = path_from_uri(uri, schemes)
             middle = (start_s + end_s) / 2
-            jpeg = poster_isolated(sandbox, path, middle, POSTER_SIDE // 2)
-            lows_highs = waveform_envelope_isolated(
-                sandbox, path, start_s, end_s, N_BINS
-            )
+            with open_source(uri, sources) as source:
+                jpeg = poster_isolated(sandbox, source, middle, POSTER_SIDE // 2)
+                lows_highs = waveform_envelope_isolated(
+                    sandbox, source, start_s, end_s, N_BINS
+                )
             return jpeg, np.abs(lows_highs).max(axis=1)
 
         def card(row: Row) -> ClipCard:

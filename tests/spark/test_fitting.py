@@ -203,6 +203,14 @@ def test_broken_vectors_are_failures_and_the_others_are_fitted_and_assigned(
     assert {r["stage"] for r in failures} == {"fit_centroids", "assign_clusters"}
     assert all("layer_1" in r["message"] for r in failures)
     assert assign_clusters(context).is_unchanged
+    whole = context.spark.createDataFrame(rows, features.schema).where(
+        ~F.col("clip_id").isin(*broken)
+    )
+    context.warehouse.replace("features", whole, "true")
+    context.is_refit = True
+    assert fit_centroids(context).n_failed == 0
+    stages = {r["stage"] for r in context.warehouse.read("failures").collect()}
+    assert stages == {"assign_clusters"}
 
 
 @pytest.mark.parametrize(("file_rows", "n_files"), [(2_000_000, 1), (100, 3)])

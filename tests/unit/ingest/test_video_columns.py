@@ -19,6 +19,7 @@ from acav_spark.ingest.video_rows import (
     judged_row,
 )
 from acav_spark.media.sandbox import Limits
+from acav_spark.media.sources import SourceRules
 from acav_spark.rows import record_batch
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ RULES = Rules(
     max_duration_s=600,
     excluded_categories=("Gaming", "10"),
     excluded_keywords=("rain", "don't"),
-    allowed_schemes=("file", "https"),
+    sources=SourceRules(allowed_schemes=("file", "https")),
     limits=Limits(),
     excluded_topics=tuple(read_topic(name) for name in packaged_topics()),
 )
@@ -51,6 +52,7 @@ TEXT = st.one_of(
             "https://youtu.be/dQw4w9WgXcQ",
             "file:///a b.mp4",
             "gopher://x/y",
+            "https://user:word@a.org/x",
             "a\x00b",
             "x\n",
             "10",
