@@ -135,7 +135,8 @@ class IngestConfig(Section):
     )
     category_region: str = Field(
         default="",
-        description="The region whose names count, such as DE; empty: all of them.",
+        description="The region whose names count, such as DE, for videos that do not "
+        "say theirs; empty: those of all regions.",
     )
 
     @field_validator("excluded_topics")

@@ -15,7 +15,7 @@ from acav_spark.ingest.ids import youtube_id
 from acav_spark.ingest.words import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
 # As the YouTube Data API's videoCategories.list gives them.
 YOUTUBE_CATEGORIES: Final[dict[str, str]] = {
@@ -101,16 +101,51 @@ class CategoryNames:
         names = (name for key in ids for name in self._names[key])
         return frozenset({given, *self._ids.get(given, ()), *ids, *names})
 
+
+class RegionalCategories:
+    """What categories are called by the region of a video.
+
+    Parameters
+    ----------
+    by_region : mapping of str to (mapping of str to str), optional
+        Names by id of each region; YouTube's English ones hold everywhere.
+    region : str, default ""
+        Region of videos that do not say theirs. Where neither is known, or has a list,
+        the names of all regions count.
+    """
+
+    def __init__(
+        self,
+        by_region: Mapping[str, Mapping[str, str]] | None = None,
+        region: str = "",
+    ) -> None:
+        lists = by_region or {}
+        english = YOUTUBE_CATEGORIES.items()
+        every = (pair for names in lists.values() for pair in names.items())
+        self._all = CategoryNames((*english, *every))
+        self._by_region = {
+            name.upper(): CategoryNames((*english, *names.items()))
+            for name, names in lists.items()
+        }
+        self._region = region.upper()
+
     def excluded(
-        self, category: str, uri: str, excluded: Collection[str]
+        self,
+        category: str,
+        uri: str,
+        excluded: Collection[str],
+        region: str | None = None,
     ) -> str | None:
         """Return the first of the excluded names and ids that a category goes by."""
-        names = self.of(category, uri)
+        known = self._by_region.get(
+            (region or "").upper(), self._by_region.get(self._region, self._all)
+        )
+        names = known.of(category, uri)
         return next((name for name in excluded if _plain(name) in names), None)
 
 
-YOUTUBE: Final = CategoryNames(YOUTUBE_CATEGORIES.items())
-"""As the United States have them."""
+YOUTUBE: Final = RegionalCategories()
+"""The English names alone."""
 
 
 def category_names(category: str, uri: str) -> frozenset[str]:
@@ -123,7 +158,7 @@ def category_names(category: str, uri: str) -> frozenset[str]:
     uri : str
         Where the video is: ids are YouTube's only for videos of YouTube.
     """
-    return YOUTUBE.of(category, uri)
+    return CategoryNames(YOUTUBE_CATEGORIES.items()).of(category, uri)
 
 
 def read_category_names(
@@ -137,7 +172,7 @@ def read_category_names(
         Files named ``REGION_category_id.json``, as ``videoCategories.list`` answers,
         or folders of such.
     region : str, default ""
-        Two letters; files of other regions are left out. Empty: all count.
+        A region that has to be among them.
 
     Raises
     ------
@@ -150,14 +185,13 @@ def read_category_names(
         path.name[: -len(_ENDING)].upper() if path.name.endswith(_ENDING) else "": path
         for path in files
     }
-    if region:
-        if region.upper() not in found:
-            msg = (
-                f"ingest.category_region: expected one of {', '.join(sorted(found))}, "
-                f"the regions of ingest.category_names; got {region!r}."
-            )
-            raise ConfigError(msg)
-        found = {region.upper(): found[region.upper()]}
+    if region and region.upper() not in found:
+        msg = (
+            "ingest.category_region: expected one of the regions of "
+            f"ingest.category_names ({', '.join(sorted(found)) or 'none'}), got "
+            f"{region!r}."
+        )
+        raise ConfigError(msg)
     return {name: _read(path) for name, path in sorted(found.items())}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from acav_spark.ingest.categories import YOUTUBE, CategoryNames
+from acav_spark.ingest.categories import YOUTUBE, RegionalCategories
 from acav_spark.ingest.metadata import FIELDS, VideoRow
 from acav_spark.ingest.words import KeywordMatcher
 
@@ -158,7 +158,7 @@ def rejection(
     max_duration_s: float,
     excluded_categories: Collection[str] = (),
     excluded_words: ExcludedWords | None = None,
-    categories: CategoryNames = YOUTUBE,
+    categories: RegionalCategories = YOUTUBE,
     is_duration_required: bool = False,
 ) -> Rejection | None:
     """Return why a video is no candidate, and what that is due to, or None.
@@ -173,7 +173,9 @@ def rejection(
     if reason is not None:
         return Rejection(reason)
     if row.category is not None and excluded_categories:
-        category = categories.excluded(row.category, row.uri, excluded_categories)
+        category = categories.excluded(
+            row.category, row.uri, excluded_categories, row.region
+        )
         if category is not None:
             return Rejection(EXCLUDED_CATEGORY, category)
     if excluded_words is None:

@@ -63,7 +63,8 @@ _METADATA_FACTOR = 1024
 
 class _Lists(TypedDict):
     excluded_topics: tuple[tuple[str, tuple[str, ...]], ...]
-    category_names: tuple[tuple[str, str], ...]
+    category_names: dict[str, dict[str, str]]
+    category_region: str
 
 
 _logger = logging.getLogger(__name__)
@@ -169,8 +170,7 @@ def stage_hash(config: Config) -> str:
     ConfigError
         If one of them is not there, or cannot be used.
     """
-    by_content = {"excluded_topics", "category_names", "category_region", "language"}
-    settings = config.ingest.model_dump(mode="json", exclude=by_content)
+    settings = config.ingest.model_dump(mode="json", exclude={"language"})
     return section_hash(
         STAGE, {**settings, **_lists(config), **language_settings(config)}
     )
@@ -210,9 +210,8 @@ def _lists(config: Config) -> _Lists:
     names = read_category_names(ingest.category_names, ingest.category_region)
     return {
         "excluded_topics": tuple(read_topic(name) for name in ingest.excluded_topics),
-        "category_names": tuple(
-            sorted({pair for by_id in names.values() for pair in by_id.items()})
-        ),
+        "category_names": names,
+        "category_region": ingest.category_region,
     }
 
 

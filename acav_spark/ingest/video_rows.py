@@ -2,87 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from acav_spark.errors import MediaError
-from acav_spark.ingest.categories import YOUTUBE_CATEGORIES, CategoryNames
-from acav_spark.ingest.filters import ExcludedWords, rejection
 from acav_spark.ingest.ids import video_id_from_uri
 from acav_spark.ingest.metadata import normalise_row
+from acav_spark.ingest.rules import RESULT, Judge, Rules
+from acav_spark.ingest.video_columns import column_plan, judged_columns
 from acav_spark.media.isolated import probe_isolated
-from acav_spark.media.sandbox import Limits, shared_sandbox
-from acav_spark.media.sources import SourceRules, open_source
+from acav_spark.media.sandbox import shared_sandbox
+from acav_spark.media.sources import open_source
 from acav_spark.media.uri import require_scheme, without_user
-from acav_spark.rows import failure, record_batch, result_schema
+from acav_spark.rows import failure, record_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-RESULT = result_schema(
-    ("title", pa.string()),
-    ("description", pa.string()),
-    ("channel_id", pa.string()),
-    ("category", pa.string()),
-    ("tags", pa.list_(pa.string())),
-    ("licence", pa.string()),
-    ("duration_s", pa.float64()),
-    ("language", pa.string()),
-    ("width", pa.int32()),
-    ("height", pa.int32()),
-    ("frame_rate", pa.float64()),
-    ("sample_rate_hz", pa.int32()),
-    ("size_bytes", pa.int64()),
-    ("content_sha256", pa.string()),
-    ("reject_reason", pa.string()),
-    ("reject_detail", pa.string()),
-)
-"""What is returned for each video."""
+    import pyarrow as pa
 
+    from acav_spark.ingest.batch_words import BatchMatcher
 
-@dataclass(frozen=True)
-class Rules:
-    """What the executors need to judge a video."""
+__all__ = ["RESULT", "Rules", "judge_rows", "probe_batches"]
 
-    min_duration_s: float
-    max_duration_s: float
-    excluded_categories: tuple[str, ...]
-    excluded_keywords: tuple[str, ...]
-    sources: SourceRules
-    limits: Limits
-    excluded_topics: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    category_names: tuple[tuple[str, str], ...] = ()
-
-
-class Judge:
-    """Judges videos by rules; made once in a worker, since its automaton costs time.
-
-    Parameters
-    ----------
-    rules : Rules
-        What is asked of a video.
-    """
-
-    def __init__(self, rules: Rules) -> None:
-        self.rules = rules
-        self.words = ExcludedWords(rules.excluded_keywords, rules.excluded_topics)
-        known = (*YOUTUBE_CATEGORIES.items(), *rules.category_names)
-        self.categories = CategoryNames(known)
-
-    def reject_fields(self, fields: Mapping[str, object]) -> dict[str, str | None]:
-        """Return ``reject_reason`` and ``reject_detail`` of a video."""
-        found = rejection(
-            fields,
-            min_duration_s=self.rules.min_duration_s,
-            max_duration_s=self.rules.max_duration_s,
-            excluded_categories=self.rules.excluded_categories,
-            excluded_words=self.words,
-            categories=self.categories,
-        )
-        reason, detail = (None, None) if found is None else found
-        return {"reject_reason": reason, "reject_detail": detail}
+_FEW_ROWS = 500
 
 
 def probe_batches(
@@ -113,11 +56,45 @@ def _probed(item: Mapping[str, str], judge: Judge) -> dict[str, object]:
 def judge_rows(
     batches: Iterable[pa.RecordBatch], *, rules: Rules, mapping: Mapping[str, str]
 ) -> Iterable[pa.RecordBatch]:
-    """Normalise rows of metadata and judge them."""
+    """Normalise rows of metadata and judge them.
+
+    Column by column where that pays and the columns' types allow; the results are those
+    of ``judged_row`` of each row.
+    """
     judge = Judge(rules)
+    matcher: BatchMatcher | None = None
     for batch in batches:
-        rows = [judged_row(raw, mapping, judge) for raw in batch.to_pylist()]
-        yield record_batch(rows, RESULT)
+        columns = column_plan(batch.schema, mapping)
+        # Few rows are done before the compiled loop is loaded.
+        if columns is None or (matcher is None and batch.num_rows < _FEW_ROWS):
+            rows = [judged_row(raw, mapping, judge) for raw in batch.to_pylist()]
+            yield record_batch(rows, RESULT)
+            continue
+        if matcher is None:
+            matcher = batch_matcher(judge)
+        yield judged_batch(batch, columns, mapping, judge, matcher)
+
+
+def batch_matcher(judge: Judge) -> BatchMatcher:
+    """Return what finds a judge's words in columns; loads compiled code."""
+    from acav_spark.ingest.batch_words import BatchMatcher
+
+    return BatchMatcher(judge.words.matcher)
+
+
+def judged_batch(
+    batch: pa.RecordBatch,
+    columns: Mapping[str, str],
+    mapping: Mapping[str, str],
+    judge: Judge,
+    matcher: BatchMatcher,
+) -> pa.RecordBatch:
+    """Return the results of a batch whose columns have a plan."""
+
+    def row_of(row: int) -> dict[str, object]:
+        return judged_row(batch.slice(row, 1).to_pylist()[0], mapping, judge)
+
+    return judged_columns(batch, columns, judge, matcher, row_of)
 
 
 def judged_row(

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 # Characters that are inside words but not seen; a zero-width space (U+200B) is not
 # among them, since Thai and Khmer part words with it.
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200c\u200d\u2060\ufeff"))
-_APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u00b4", "''''")
+QUOTES = "\u2018\u2019\u02bc\u00b4"
+"""Characters that count as the apostrophe of ASCII."""
+_RESPELLINGS = {**_INVISIBLE, **dict.fromkeys(map(ord, QUOTES), "'")}
+_RESPELT = tuple(map(chr, _RESPELLINGS))
 
 # Scripts that write words without spaces: here every character is a token, so that a
 # keyword is found inside a run of them. Han, Hiragana, Bopomofo, Thai, Lao, Tibetan,
@@ -55,9 +58,37 @@ def fold(text: str) -> str:
     """Return text in one spelling: NFKC, case-folded, no invisible characters."""
     if text.isascii():
         return text.lower()
-    text = text.translate(_APOSTROPHES)
-    folded = unicodedata.normalize("NFKC", text.translate(_INVISIBLE)).casefold()
+    # Few texts have any of them, and translating costs ten times what all else does.
+    if any(character in text for character in _RESPELT):
+        text = text.translate(_RESPELLINGS)
+    folded = unicodedata.normalize("NFKC", text).casefold()
     return unicodedata.normalize("NFKC", folded)
+
+
+def is_invisible(character: str) -> bool:
+    """Return whether a character is inside words but not seen."""
+    return ord(character) in _INVISIBLE
+
+
+def character_kind(folded: str) -> str:
+    """Return what one folded character is to words.
+
+    Returns
+    -------
+    str
+        ``letter``, ``katakana``, ``alone`` (a word by itself), ``mark``,
+        ``alone_mark`` (of a script without spaces), an apostrophe, or nothing.
+    """
+    if folded == "'":
+        return folded
+    is_alone = re.match(f"[{_SPACELESS}]", folded) is not None
+    if unicodedata.category(folded)[0] == "M":
+        return "alone_mark" if is_alone else "mark"
+    if not folded.isalnum():
+        return ""
+    if re.match(f"[{_KATAKANA}]", folded):
+        return "katakana"
+    return "alone" if is_alone else "letter"
 
 
 class KeywordMatcher:

@@ -92,7 +92,8 @@ def test_topics_are_counted_apart_and_their_lists_are_in_the_hash(
     own = tmp_path / "water.txt"
     own.write_text("waterfall\n")
     topics = f"ingest.excluded_topics=[gaming, music_video, '{own}']"
-    context = make_context(topics, inputs=_write(tmp_path, "parquet"))
+    limits = ("ingest.min_duration_s=30", "ingest.max_duration_s=600")
+    context = make_context(topics, *limits, inputs=_write(tmp_path, "parquet"))
     run_stages(context, stages_named(["ingest_videos"]))
 
     _, rejections, _ = gather_counts(context)

@@ -9,6 +9,7 @@ from acav_spark.errors import ConfigError
 from acav_spark.ingest.categories import (
     YOUTUBE_CATEGORIES,
     CategoryNames,
+    RegionalCategories,
     category_names,
     read_category_names,
 )
@@ -34,9 +35,18 @@ def test_names_of_other_regions_stand_for_the_same_id() -> None:
     for name in ("20", "SPIELE", "Gaming", " jeux VIDÉO"):
         assert names.of(name, WATCH) == every
     assert names.of("20", "file:///a.mp4") == {"20"}
-    assert names.excluded("20", WATCH, ["Music", "spiele"]) == "spiele"
-    assert names.excluded("Jeux vidéo", WATCH, ["20"]) == "20"
-    assert names.excluded("10", WATCH, ["20"]) is None
+
+
+def test_names_count_by_the_region_of_a_video_then_by_the_one_given() -> None:
+    lists = {"DE": {"20": "Spiele"}, "fr": {"20": "Jeux", "17": "Spiele"}}
+    every, german = RegionalCategories(lists), RegionalCategories(lists, "de")
+    assert every.excluded("Spiele", WATCH, ["Music", "Sports"]) == "Sports"
+    assert every.excluded("Spiele", WATCH, ["Gaming"]) == "Gaming"
+    assert every.excluded("Spiele", WATCH, ["Gaming"], "FR") is None
+    assert every.excluded("20", WATCH, ["Jeux"], "de") is None
+    assert german.excluded("Spiele", WATCH, ["Sports"]) is None
+    assert german.excluded("Spiele", WATCH, ["Sports"], "fr") == "Sports"
+    assert german.excluded("Jeux", WATCH, ["20"], "XX") is None
 
 
 def test_a_name_that_two_ids_share_goes_by_both() -> None:
@@ -50,7 +60,7 @@ def test_lists_are_read_by_region_from_files_and_folders(tmp_path: Path) -> None
     both = {"DE": {"20": "Spiele"}, "US": {"20": "Gaming"}}
     assert read_category_names([str(tmp_path)]) == both
     assert read_category_names([str(us)]) == {"US": both["US"]}
-    assert read_category_names([str(tmp_path)], "de") == {"DE": both["DE"]}
+    assert read_category_names([str(tmp_path)], "de") == both
     assert read_category_names([]) == {}
 
 
@@ -66,7 +76,7 @@ def test_a_missing_list_or_region_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"category_names: expected a file REGION"):
         read_category_names([str(tmp_path)])
     write_list(tmp_path, "US", {})
-    with pytest.raises(ConfigError, match="category_region: expected one of US"):
+    with pytest.raises(ConfigError, match="expected one of the regions of"):
         read_category_names([str(tmp_path)], "FR")
 
 
