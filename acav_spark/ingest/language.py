@@ -34,7 +34,7 @@ whole text gets, 99.2 % of those above a probability of 0.5, in half of its time
 """
 
 N_RAW_CHARACTERS: Final = 2 * N_CHARACTERS
-"""Characters of a text that are cleaned: addresses go, and what is behind moves up."""
+"""Characters of a text that are cleaned: addresses go, what is behind them moves up."""
 
 MIN_LETTER_BYTES: Final = 20
 """Letters, as bytes of UTF-8, below which a text is too short to tell.
@@ -101,20 +101,23 @@ class LanguageIdentifier:
         probabilities : ndarray of float32, shape (n_texts,)
             Of the most probable language, in [0, 1]; 0 where nothing was looked at.
         """
-        predict, labels = self._predict, []
-        probabilities = np.zeros(len(texts), np.float32)
-        for i, text in enumerate(cleaned(texts).to_pylist()):
-            if len(text) < _SHORT and _letter_bytes(text) < MIN_LETTER_BYTES:
-                labels.append(UNKNOWN)
-                continue
-            # The end of the line is a word to the model, which was trained with it.
-            found = predict(text, 1, 0.0, "strict")
-            probability, label = found[0] if found else (0.0, UNKNOWN)
-            probabilities[i] = probability
-            labels.append(label if probability >= min_probability else UNKNOWN)
+        predict = self._predict
+        labels, probabilities = [], []
+        for text in cleaned(texts).to_pylist():
+            label, probability = UNKNOWN, 0.0
+            if len(text) >= _SHORT or _letter_bytes(text) >= MIN_LETTER_BYTES:
+                # The text's line end is a word to the model, which was trained with it.
+                found = predict(text, 1, 0.0, "strict")
+                if found:
+                    probability, label = found[0]
+            labels.append(
+                label.removeprefix(_LABEL)
+                if probability >= min_probability
+                else UNKNOWN
+            )
+            probabilities.append(probability)
         # fastText's sums pass 1 by some 1e-5.
-        np.minimum(probabilities, 1, out=probabilities)
-        return [label.removeprefix(_LABEL) for label in labels], probabilities
+        return labels, np.minimum(np.array(probabilities, np.float32), 1)
 
 
 NOT_INSTALLED: Final = (
@@ -123,18 +126,22 @@ NOT_INSTALLED: Final = (
 )
 
 
-def cleaned(texts: Sequence[str | None] | pa.Array) -> pa.Array:
+def cleaned(
+    texts: Sequence[str | None] | pa.Array, *, n_characters: int = N_CHARACTERS
+) -> pa.Array:
     """Return texts as the model wants them: one line each, lower case, cut.
 
     Parameters
     ----------
     texts : sequence of str or None, or string array, shape (n_texts,)
         Missing texts become empty ones.
+    n_characters : int, default ``N_CHARACTERS``
+        Length of a text that is left; twice that is cleaned.
 
     Returns
     -------
     string array, shape (n_texts,)
-        The first ``N_CHARACTERS`` characters without addresses, and a line end.
+        Texts without addresses, and a line end.
 
     Notes
     -----
@@ -143,9 +150,9 @@ def cleaned(texts: Sequence[str | None] | pa.Array) -> pa.Array:
     words, and without them nothing changes.
     """
     array = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
-    array = pc.utf8_slice_codeunits(pc.fill_null(array, ""), 0, N_RAW_CHARACTERS)
+    array = pc.utf8_slice_codeunits(pc.fill_null(array, ""), 0, 2 * n_characters)
     array = pc.replace_substring_regex(array, _NOT_TEXT, " ")
-    array = pc.utf8_lower(pc.utf8_slice_codeunits(array, 0, N_CHARACTERS))
+    array = pc.utf8_lower(pc.utf8_slice_codeunits(array, 0, n_characters))
     return pc.binary_join_element_wise(array, "\n", "")
 
 
