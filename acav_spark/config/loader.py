@@ -130,8 +130,8 @@ class _Draft:
             return
         path, slot = target
         # Of a place that takes a list too, brackets make one.
-        marks = "'\"" if slot.annotation is str else "'\"["
-        if takes_text(slot) and not written.startswith(tuple(marks)):
+        openers = "'\"" if slot.annotation is str else "'\"["
+        if takes_text(slot) and not written.startswith(tuple(openers)):
             value: object = written
             marks: dict[KeyPath, Mark] = {(): Mark(0, written, is_plain=True)}
         else:
@@ -185,11 +185,7 @@ class _Draft:
         for error in errors.errors(include_url=False):
             path, slot = walk(error["loc"])
             mark = self._marks.get(path)
-            if (
-                error["type"] != "string_type"
-                or mark is None
-                or not takes_text(slot)
-            ):
+            if error["type"] != "string_type" or mark is None or not takes_text(slot):
                 continue
             is_free = path[0] == "spark" or self._is_overridden(path)
             if is_free and mark.is_plain and mark.text:

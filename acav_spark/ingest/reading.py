@@ -136,18 +136,18 @@ def _read_url_json(
         .select(
             F.trim(F.get(parts, F.lit(0))).alias("key"),
             parsed.alias("parsed"),
+            (F.trim(text) != "").alias("has_object"),
             "value",
             _file().alias("origin"),
         )
     )
+    corrupt = F.col(f"parsed.{_CORRUPT}")
+    is_broken = F.col("parsed").isNull() | corrupt.isNotNull() | ~F.col("has_object")
     raw = lines.select(
         "key",
         "origin",
         *[F.col(f"parsed.{name}") for name in schema.names if name != _CORRUPT],
-        F.when(F.col("parsed").isNull(), F.col("value"))
-        .when(F.trim(text) == "", F.col("value"))
-        .otherwise(F.col(f"parsed.{_CORRUPT}"))
-        .alias(_CORRUPT),
+        F.when(is_broken, F.col("value")).alias(_CORRUPT),
     )
     frame, columns = _records(raw, source.layout)
     return frame, columns | _keyed("key")

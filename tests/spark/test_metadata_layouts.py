@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyspark.sql import functions as F
 
 from acav_spark.errors import ConfigError
+from acav_spark.ingest.merging import best_rows
+from acav_spark.ingest.reading import read_metadata
+from acav_spark.ingest.sources import find_sources
 from acav_spark.pipeline import run_stages, stages_named
 from acav_spark.tables import table_named
 
@@ -146,8 +151,6 @@ def _write_all(folder: Path, spark: SparkSession) -> list[str]:
 
 
 def _concat(frame: DataFrame, prefix: str) -> Column:
-    from pyspark.sql import functions as F
-
     return F.concat(F.lit(prefix), F.substring(frame.video_id, 4, 8))
 
 
@@ -212,20 +215,15 @@ def test_files_of_every_layout_are_read_in_one_run(
 
 
 def test_columns_that_are_named_win_inside_records_too(
-    make_context: MakeContext, tmp_path: Path
+    spark: SparkSession, tmp_path: Path
 ) -> None:
     path = tmp_path / "rows.jsonl"
-    record = {"clip": {"where": "/v/1.mp4"}, "title": "no", "meta": {"name": "yes"}}
+    record = {"clip": {"where": ["/v/1.mp4"]}, "title": "no", "meta": {"name": "yes"}}
     path.write_text(json.dumps(record) + "\n")
-    context = make_context(
-        *ANY_LENGTH,
-        "input.columns.uri=clip.where",
-        "input.columns.title=meta.name",
-        inputs=path,
-    )
-    run_stages(context, stages_named(INGEST))
-    (row,) = context.warehouse.read("videos").collect()
-    assert (row["uri"], row["title"]) == ("/v/1.mp4", "yes")
+    mapping = {"uri": "clip.where[0]", "title": "meta.name"}
+    sources = find_sources([str(path)], "auto", mapping)
+    (row,) = read_metadata(spark, sources, mapping).collect()
+    assert (row["uri"], row["title"], row["broken"]) == ("/v/1.mp4", "yes", None)
 
 
 @pytest.mark.parametrize(
@@ -256,33 +254,55 @@ def _csv(path: Path, *rows: str) -> Path:
 
 
 def test_of_several_rows_of_a_video_the_latest_and_fullest_stays(
-    make_context: MakeContext, tmp_path: Path
+    spark: SparkSession,
 ) -> None:
-    a, b, c, d = (_id(name) for name in "abcd")
-    first = _csv(
-        tmp_path / "1.csv",
-        *(f"{a},old,60,2024-01-01", f"{a},new,,2024-01-02"),
-        *(f"{b},,60,", f"{b},full,60,"),
-        *(f"{c},one,60,", f"{c},two,60,"),
-    )
-    second = _csv(
-        tmp_path / "2.csv",
-        *(f"{a},older,60,2023-01-01", f"{c},three,60,"),
-        *(f"{d},good,60,", f"{d},{'x' * 100_001},60,2025-01-01"),
+    old, new = (dt.datetime(2024, 1, day, tzinfo=dt.UTC) for day in (1, 2))
+    rows = [
+        *(("a", "old", 60.0, old, None), ("a", "new", None, new, None)),
+        ("a", "undated", 60.0, None, None),
+        *(("b", None, 60.0, None, None), ("b", "full", 60.0, None, None)),
+        *(("c", "one", 60.0, None, None), ("c", "two", 60.0, None, None)),
+        ("c", "three", 60.0, None, None),
+        *(("d", "good", None, old, None), ("d", "bad", 60.0, new, "bad_row")),
+    ]
+    schema = (
+        "item_id STRING, title STRING, duration_s DOUBLE, fetched_at TIMESTAMP, "
+        "error_code STRING"
     )
     found = []
-    for number, inputs in enumerate([[first, second], [second, first]]):
-        root = tmp_path / f"warehouse {number}"
-        uris = json.dumps([str(path) for path in inputs])
-        context = make_context(*ANY_LENGTH, f"input.uri={uris}", root=root)
-        (result,) = run_stages(context, stages_named(INGEST))
-        assert result.metrics["n_merged"] == 5
-        assert result.n_failed == 1
-        found.append({name: row["title"] for name, row in _rows(context).items()})
-    assert found[0] == found[1]
-    assert found[0][a] == "new"
-    assert found[0][b] == "full"
-    assert found[0][d] == "good"
+    for ordered in (rows, rows[::-1], rows[5:] + rows[:5]):
+        frame = spark.createDataFrame(ordered, schema).withColumns(
+            {"source": F.lit("csv"), "message": F.lit(None).cast("string")}
+        )
+        best = best_rows(frame).collect()
+        found.append({row["item_id"]: row["title"] for row in best})
+        assert {r["item_id"]: r["n_rows"] for r in best} == {
+            "a": 3,
+            "b": 2,
+            "c": 3,
+            "d": 2,
+        }
+    assert found[0] == found[1] == found[2]
+    assert found[0] | {"c": ""} == {"a": "new", "b": "full", "c": "", "d": "good"}
+
+
+def test_the_hash_of_metadata_tells_which_field_has_which_value(
+    spark: SparkSession,
+) -> None:
+    rows = [("a", "x", None, ["y"]), ("b", None, "x", ["y"]), ("c", "x", None, ["z"])]
+    frame = spark.createDataFrame(
+        [*rows, ("d", *rows[0][1:])],
+        "item_id STRING, title STRING, description STRING, tags ARRAY<STRING>",
+    ).withColumns(
+        {
+            "source": F.lit("csv"),
+            **{n: F.lit(None).cast("string") for n in ("message", "error_code")},
+            "fetched_at": F.lit(None).cast("timestamp"),
+        }
+    )
+    hashes = {r["item_id"]: r["metadata_hash"] for r in best_rows(frame).collect()}
+    assert hashes["a"] == hashes["d"]
+    assert len(set(hashes.values())) == 3
 
 
 def test_later_metadata_updates_a_video_which_is_judged_anew(
