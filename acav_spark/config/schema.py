@@ -96,6 +96,15 @@ def walk(path: Sequence[str | int]) -> tuple[Path, Slot]:
     return tuple(path[:done]), slot
 
 
+def takes_text(slot: Slot) -> bool:
+    """Return whether a place takes text, or text or a list, and no other scalar."""
+    if get_origin(slot.annotation) in (Union, types.UnionType):
+        options = [_slot(arg).annotation for arg in get_args(slot.annotation)]
+        scalars = [option for option in options if get_origin(option) is not list]
+        return scalars == [str]
+    return slot.annotation is str
+
+
 def expectation(slot: Slot) -> str:
     """Return what a place takes, in words: ``a number in (0, 1]``."""
     if slot.allowed:

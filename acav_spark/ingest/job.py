@@ -244,7 +244,7 @@ def _listed(
     (counts,) = rows.agg(
         F.count("*").alias("n"), F.sum(F.coalesce("n_rows", F.lit(1))).alias("n_rows")
     ).collect()
-    return rows.drop("n_rows"), counts["n_rows"] or 0, counts["n"]
+    return rows, counts["n_rows"] or 0, counts["n"]
 
 
 def _process(chunk: DataFrame, *, rules: Rules, kinds: tuple[bool, bool]) -> DataFrame:
@@ -267,7 +267,7 @@ def _process(chunk: DataFrame, *, rules: Rules, kinds: tuple[bool, bool]) -> Dat
         )
     if has_metadata:
         judged = chunk.where(~is_media) if has_media else chunk
-        parts.append(judged.drop("problem"))
+        parts.append(judged.drop("problem", "n_rows"))
     return functools.reduce(
         lambda one, other: one.unionByName(other, allowMissingColumns=True), parts
     )

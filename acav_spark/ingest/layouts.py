@@ -62,10 +62,12 @@ class Layout:
         return list(dict.fromkeys([*found, *self.fetched]))
 
 
+# An item of a playlist or of a search has another id, or a pair, in ``id``.
+_IDS_OF_OTHERS = ("contentDetails.videoId", "snippet.resourceId.videoId", "id.videoId")
+
 YOUTUBE_API: Final = Layout(
     "youtube_api",
     (
-        # An item of a playlist or of a search has the id of the item, or a pair, there.
         (
             "video_id",
             (
@@ -112,13 +114,18 @@ YT_DLP: Final = Layout(
 URL_JSON: Final = Layout(
     "url_json",
     (
+        ("video_id", ("video_id",)),
+        ("uri", ("uri",)),
         ("title", ("LatestDAFeature.Title",)),
         ("description", ("LatestDAFeature.Description",)),
         ("category", ("LatestDAFeature.YouTubeCategory",)),
         ("duration_s", ("MediaVersionList[0].Duration", "LatestDAFeature.VideoLength")),
     ),
 )
-"""Lines of the paper's released code: URL or YouTube id, a tab, an object."""
+"""Lines of the paper's released code: URL or YouTube id, a tab, an object.
+
+What is before the tab is read as ``uri`` or ``video_id``.
+"""
 
 URI_LIST: Final = Layout("uri_list", (("uri", ("uri",)), ("video_id", ("video_id",))))
 """A URI or a YouTube id a line."""

@@ -31,6 +31,11 @@ ASIDE: Final = ("source", "fetched", BROKEN, "origin")
 
 _CORRUPT = "_corrupt_record"
 _LISTS = ("tags", "category")
+# Spark reads few charsets; this one is Latin-1 but for the bytes 80 to 9F.
+_CHARSETS = {"windows-1252": "ISO-8859-1"}
+_BYTES = [bytes([byte]) for byte in range(0x80, 0xA0)]
+_NAMED = [b for b in _BYTES if b.decode("cp1252", "ignore")]
+_CP1252 = (b"".join(_NAMED).decode("latin-1"), b"".join(_NAMED).decode("cp1252"))
 _logger = logging.getLogger(__name__)
 
 
@@ -131,18 +136,18 @@ def _read_url_json(
         .select(
             F.trim(F.get(parts, F.lit(0))).alias("key"),
             parsed.alias("parsed"),
+            (F.trim(text) != "").alias("has_object"),
             "value",
             _file().alias("origin"),
         )
     )
+    corrupt = F.col(f"parsed.{_CORRUPT}")
+    is_broken = F.col("parsed").isNull() | corrupt.isNotNull() | ~F.col("has_object")
     raw = lines.select(
         "key",
         "origin",
         *[F.col(f"parsed.{name}") for name in schema.names if name != _CORRUPT],
-        F.when(F.col("parsed").isNull(), F.col("value"))
-        .when(F.trim(text) == "", F.col("value"))
-        .otherwise(F.col(f"parsed.{_CORRUPT}"))
-        .alias(_CORRUPT),
+        F.when(is_broken, F.col("value")).alias(_CORRUPT),
     )
     frame, columns = _records(raw, source.layout)
     return frame, columns | _keyed("key")
@@ -189,11 +194,13 @@ def _read_csv(
         .option("multiLine", True)
         .option("escape", '"')
         .option("sep", sniffed.delimiter)
-        .option("encoding", sniffed.encoding)
+        .option("encoding", _CHARSETS.get(sniffed.encoding, sniffed.encoding))
         .csv(list(source.files))
         .select("*", _file().alias("origin"))
     )
     columns = dict(zip(sniffed.header, map(F.col, names), strict=True))
+    if sniffed.encoding == "windows-1252":
+        columns = {name: F.translate(c, *_CP1252) for name, c in columns.items()}
     return raw, {**columns, _CORRUPT: F.col(_CORRUPT), "origin": F.col("origin")}
 
 

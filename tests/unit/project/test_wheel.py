@@ -106,6 +106,7 @@ def test_the_wheel_carries_what_is_read_at_run_time(bare: Path) -> None:
     for name in (
         "conf/paper.yaml",
         "conf/keywords/gaming.txt",
+        "conf/queries/keywords.txt",
         "report/report.html.j2",
         "py.typed",
     ):
