@@ -13,6 +13,7 @@ take at 30 frames per second, so that the rate of a copy does not matter.
 from __future__ import annotations
 
 import math
+from array import array
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -75,7 +76,7 @@ class SignatureMeter:
         self._table: NDArray[np.int32] | NDArray[np.float64] | None = None
         self._corners = np.empty((_BATCH, N_CORNERS), dtype=np.int64)
         self._n_pending = 0
-        self._times_s: list[float] = []
+        self._times_s = array("d")
         self._packed: list[NDArray[np.uint8]] = []
         self._confidences: list[NDArray[np.uint8]] = []
 

@@ -183,7 +183,9 @@ def _best_stretch(
     n_rows = len(gains)
     frame_ms = max(int(times_ms[-1]) // max(len(times_ms) - 1, 1), 1)
     last_ms = int(times_ms[-1])
-    shifts = np.arange(-(n_rows - 1) * _STEP_MS, last_ms + frame_ms, frame_ms)
+    # Whole frames from no shift at all, which is the commonest.
+    n_before = -(-(n_rows - 1) * _STEP_MS // frame_ms)
+    shifts = np.arange(-n_before, last_ms // frame_ms + 1) * frame_ms
     best, found = 0.0, (0, 0, 0)
     for shift in shifts:
         first = max(-(int(shift) // _STEP_MS), 0)
