@@ -177,6 +177,7 @@ class FsspecRemote:
 
 def _file_system_class(scheme: str) -> Any:  # noqa: ANN401 - fsspec has no types
     import fsspec
+    from fsspec.registry import known_implementations
 
     try:
         return fsspec.get_filesystem_class(scheme)
@@ -187,7 +188,7 @@ def _file_system_class(scheme: str) -> Any:  # noqa: ANN401 - fsspec has no type
         )
         raise ConfigError(msg) from error
     except ImportError as error:
-        known = fsspec.registry.known_implementations.get(scheme, {})
+        known = known_implementations.get(scheme, {})
         package = str(known.get("class", scheme)).partition(".")[0]
         msg = (
             f"input.allowed_schemes: {scheme}:// needs the package {package!r} on the "

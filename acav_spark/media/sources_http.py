@@ -173,7 +173,11 @@ class HttpRemote:
         location = response.headers.get("Location")
         if not location:
             self._fail(codes.INVALID_RESPONSE, "points elsewhere without saying where")
-        uri = urljoin(self._place.uri, location)
+        try:
+            uri = urljoin(self._place.uri, location)
+        except ValueError as error:
+            message = f"{self.name!r} leads to no valid URI"
+            raise MediaError(codes.INVALID_URI, message) from error
         if require_scheme(uri, self._rules.allowed_schemes) not in ("http", "https"):
             message = f"{self.name!r} leads to {shown_uri(uri)!r}: only HTTP may follow"
             raise MediaError(codes.SCHEME_NOT_ALLOWED, message)

@@ -14,12 +14,11 @@ import hashlib
 import os
 import tempfile
 import time
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, Protocol
-from urllib.parse import unquote, urlsplit
 
 from acav_spark.errors import MediaError
 from acav_spark.media import codes
+from acav_spark.media.uri import stem_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,7 +101,7 @@ class RemoteSource:
     @property
     def stem(self) -> str:
         """The file's name without folder and ending."""
-        return PurePosixPath(unquote(urlsplit(self._remote.uri).path)).stem
+        return stem_of(self._remote.uri)
 
     @property
     def network_s(self) -> float:

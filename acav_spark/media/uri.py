@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote, unquote_to_bytes
 
 from acav_spark.errors import MediaError
 from acav_spark.media import codes
@@ -55,6 +55,12 @@ def without_user(uri: str) -> str:
     host, slash, path = host_path.removeprefix("//").partition("/")
     host = host.rpartition("@")[2]
     return f"{scheme}{colon}{slashes}{host}{slash}{path}{rest}"
+
+
+def stem_of(uri: str) -> str:
+    """Return the name, without folder and ending, that a remote URI ends in."""
+    place, _ = _place_and_rest(uri)
+    return PurePosixPath(unquote(place.partition("://")[2])).stem
 
 
 def require_scheme(uri: str, allowed_schemes: Sequence[str]) -> str:

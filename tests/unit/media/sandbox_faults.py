@@ -9,9 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from acav_spark.errors import MediaError
 from acav_spark.media import codes
+from acav_spark.media.wire import encode_message
+
+if TYPE_CHECKING:
+    from acav_spark.media.piped import PipedMedia
 
 _NAMES = (
     "echo",
@@ -22,6 +27,8 @@ _NAMES = (
     "leave",
     "shout",
     "forge",
+    "forge_range",
+    "read_range",
     "fail",
     "find",
     "invent_code",
@@ -82,6 +89,15 @@ def forge(*, answer: bytes, **_: object) -> dict[str, object]:
                 continue
     time.sleep(30)
     return {}
+
+
+def forge_range(*, asked: object, **_: object) -> dict[str, object]:
+    """Ask the parent for bytes as no honest child would."""
+    return forge(answer=b"".join(map(bytes, encode_message({"range": asked}))))
+
+
+def read_range(*, path: PipedMedia, place: int, n_bytes: int, **_: object) -> object:
+    return {"data": path.fetch(place, n_bytes)}
 
 
 def fail(**_: object) -> dict[str, object]:
