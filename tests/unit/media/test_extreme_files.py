@@ -177,9 +177,7 @@ def test_a_rotated_picture_stays_as_coded(
     assert frames.shape == (1, 16, 21, 3)  # 16 / 48 of 64 x 48
 
 
-def test_an_anamorphic_picture_stays_as_coded(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_an_anamorphic_picture_stays_as_coded(sandbox: Sandbox, tmp_path: Path) -> None:
     plain = write_pictures(tmp_path / "plain.mkv", _TIMES_S, _GREYS)
     stretch = ("-i", f"file:{plain}", "-vf", "setsar=2", "-c:v", "ffv1")
     path = with_ffmpeg(tmp_path / "wide.mkv", *stretch, "-c:a", "copy")
