@@ -180,7 +180,9 @@ class _PictureMeter:
         width, height = max(frame.width // step, step), max(frame.height // step, step)
         coarse = self._resizer[0].rgb(frame, width, height)
         small = av.VideoFrame.from_ndarray(coarse, format="rgb24")
-        return self._resizer[1].rgb(small, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+        thumbnail = self._resizer[1].rgb(small, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+        # A view of a frame keeps all of it: 4 kB for 192 bytes, each half second.
+        return thumbnail.copy()
 
 
 class _SceneDetector:
