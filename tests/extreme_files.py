@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, cast
 
 import av
 import imageio_ffmpeg
@@ -48,7 +49,7 @@ def write_pictures(
     ticks = [round(1000 * time_s) for time_s in times_s]
     last = ticks[-1] - ticks[-2] if len(ticks) > 1 else 100
     with av.open(str(path), "w", format="matroska") as container:
-        picture = container.add_stream(codec, rate=1000)
+        picture = cast("av.VideoStream", container.add_stream(codec, rate=1000))
         picture.width, picture.height, picture.pix_fmt = WIDTH, HEIGHT, pixels
         picture.codec_context.gop_size = 1
         picture.time_base = picture.codec_context.time_base = Fraction(1, 1000)
@@ -61,7 +62,7 @@ def write_pictures(
             grey: bytes(_encoded(picture, grey, pixels, number))
             for number, grey in enumerate(dict.fromkeys(greys))
         }
-        lengths = [later - tick for tick, later in zip(ticks, ticks[1:], strict=False)]
+        lengths = [later - tick for tick, later in pairwise(ticks)]
         for tick, grey, ms in zip(ticks, greys, [*lengths, last], strict=True):
             packet = av.Packet(packets[grey])
             packet.stream, packet.time_base = picture, Fraction(1, 1000)

@@ -20,7 +20,7 @@ _RATE_HZ = 8000
 def write_packed_png_video(
     path: Path, width: int, height: int, *, n_frames: int = 1
 ) -> Path:
-    """Write a QuickTime file of black RGB pictures that take a thousandth of their size.
+    """Write a QuickTime file of black pictures that take a thousandth of their size.
 
     Its header says 64 x 48. Rows are compressed once and repeated, so that gigabytes
     cost no time to write.

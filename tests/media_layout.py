@@ -16,9 +16,9 @@ MP4_TABLES = frozenset(
 _EBML_PARENTS = frozenset(
     bytes.fromhex(kind)
     for kind in (
-        "1a45dfa3 18538067 1f43b675 1654ae6b 1549a966 1c53bb6b 114d9b74 "
-        "ae e0 e1 a0 bb b7"
-    ).split()
+        *("1a45dfa3", "18538067", "1f43b675", "1654ae6b", "1549a966", "1c53bb6b"),
+        *("114d9b74", "ae", "e0", "e1", "a0", "bb", "b7"),
+    )
 )
 _OGG_POLYNOMIAL = 0x04C11DB7
 

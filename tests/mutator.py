@@ -138,9 +138,8 @@ class _Damage:
     def page_header(self) -> None:
         page = self._choice(ogg_pages(self.data))
         first, last = self._choice([(4, 6), (6, 14), (14, 18), (18, 22), (26, 29)])
-        self.data[page.start + first : page.start + last] = self._rng.bytes(
-            last - first
-        )
+        noise = self._rng.bytes(last - first)
+        self.data[page.start + first : page.start + last] = noise
         self._sign(page)
 
     def page_checksum(self) -> None:
@@ -191,10 +190,10 @@ class _Damage:
         if choice == 0:
             return right + self._below(64) - 32
         if choice == 1:
-            return right * 2 ** self._below(20)
+            return right << self._below(20)
         if choice == 2:
             return int(self._rng.integers(0, 2**32))
-        return _MAGIC_SIZES[self._below(len(_MAGIC_SIZES))]
+        return self._choice(_MAGIC_SIZES)
 
     def _stretch(self) -> tuple[int, int]:
         first = self._below(len(self.data))

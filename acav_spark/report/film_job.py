@@ -70,7 +70,7 @@ def _strip(
             for time_s in times:
                 # One by one: those before an error stay.
                 jpeg = poster_isolated(sandbox, source, time_s, FRAME_SIDE)
-                frames.append(jpeg)  # noqa: PERF401
+                frames.append(jpeg)
     except MediaError as error:
         frames += [None] * (len(times) - len(frames))
         note = f"{error.code}: not every frame could be decoded again"

@@ -1,4 +1,4 @@
-"""Files made to do harm cost their row: no memory, no time, no other file, no network."""
+"""Files made to do harm cost their row, and neither memory nor time nor secrets."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ from acav_spark.media import (
 from acav_spark.media.container import open_media
 from acav_spark.media.probe import probe
 from acav_spark.segment.isolated import measure_video_isolated
-from acav_spark.segment.measure import measure_video
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LIMITS = Limits(time_s=10, memory_bytes=2**29)
 _MAX_PIXELS = _LIMITS.max_pixels
-_SECRET = "file:///etc/passwd"
+_PASSWORDS = "file:///etc/passwd"
 _METADATA_SERVICE = "http://169.254.169.254/latest/meta-data/"
 
 
@@ -119,7 +118,7 @@ def test_files_that_point_elsewhere_are_not_followed(
     """Also outside the sandbox, whose child has no network to begin with."""
     before = listener.seen()
     own = f"http://127.0.0.1:{listener.port}/video.mp4"
-    for target in (own, _SECRET, _METADATA_SERVICE):
+    for target in (own, _PASSWORDS, _METADATA_SERVICE):
         path = tmp_path / "video.mp4"
         path.write_bytes(pointing_texts(target)[name])
         assert _codes(sandbox, path) == ["not_media"] * 3
@@ -150,7 +149,7 @@ def test_a_file_outside_is_not_opened_even_if_its_demuxer_were_allowed(
     path.write_bytes(pointing_texts(str(aim))["concat script"])
     monkeypatch.setattr("acav_spark.media.container.ALLOWED_FORMATS", "concat,hls")
     with (
-        pytest.raises(MediaError, match="not_media|invalid_media"),
+        pytest.raises(MediaError, match=r"not_media|invalid_media"),
         open_media(path) as container,
     ):
         list(container.demux())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,7 @@ def test_every_malformed_file_ends_in_a_result_or_a_code(
     pids: set[int | None] = set()
     with Sandbox(_LIMITS) as sandbox:
         facts = probe_isolated(sandbox, good)
-        n_own_files = len(os.listdir("/proc/self/fd"))
+        n_own_files = len(list(Path("/proc/self/fd").iterdir()))
         files = _open_files(sandbox.child_pid)
         for mutant in mutants(sources, _N_MUTANTS, _SEED):
             bad.write_bytes(mutant.data)
@@ -105,7 +105,7 @@ def test_every_malformed_file_ends_in_a_result_or_a_code(
         # Whatever went wrong in between, as many files are open as at the start.
         assert _open_files(sandbox.child_pid) == files
         pids.add(sandbox.child_pid)
-        assert len(os.listdir("/proc/self/fd")) == n_own_files
+        assert len(list(Path("/proc/self/fd").iterdir())) == n_own_files
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["bad.mp4", "good.mp4"]
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids if pid is not None)
     # The damage is neither harmless nor total: half of what was asked for is there.
@@ -152,7 +152,7 @@ def test_the_layout_of_real_files_is_understood(data_dir: Path) -> None:
     ogg = (folder / "trailer.ogv").read_bytes()[:120_000]
     pages = ogg_pages(ogg)
     assert len(pages) > 20
-    assert all(a.end == b.start for a, b in zip(pages, pages[1:], strict=False))
+    assert all(a.end == b.start for a, b in pairwise(pages))
     page = bytearray(ogg[pages[5].start : pages[5].end])
     stated = int.from_bytes(page[22:26], "little")
     page[22:26] = bytes(4)
