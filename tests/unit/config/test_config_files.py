@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from acav_spark.config import load_config, options_markdown
-from acav_spark.config.models import VIDEO_FIELDS, Config
+from acav_spark.config.ingesting import VIDEO_FIELDS
+from acav_spark.config.models import Config
 from acav_spark.ingest.metadata import FIELDS
 from acav_spark.ingest.words import KeywordMatcher
 

@@ -21,7 +21,8 @@ from acav_spark.config import (
     section_hash,
     to_yaml,
 )
-from acav_spark.config.models import ClusteringConfig, IngestConfig
+from acav_spark.config.ingesting import IngestConfig
+from acav_spark.config.models import ClusteringConfig
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,6 +11,7 @@ from acav_spark.ingest.judging import JUDGED, judge_beside
 from acav_spark.ingest.metadata import FIELDS
 from acav_spark.ingest.video_rows import Rules, judge_rows
 from acav_spark.media.sandbox import Limits
+from acav_spark.media.sources import SourceRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +23,7 @@ RULES = Rules(
     max_duration_s=100,
     excluded_categories=(),
     excluded_keywords=("dog",),
-    allowed_schemes=("file",),
+    sources=SourceRules(allowed_schemes=("file",)),
     limits=Limits(time_s=1, memory_bytes=2**30, max_pixels=100),
 )
 
