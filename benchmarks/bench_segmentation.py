@@ -34,6 +34,7 @@ from acav_spark.segment.measure import measure_video
 PACKAGES = ("av", "numpy", "opencv-python-headless", "imageio-ffmpeg")
 RATE = 30
 MAX_PIXELS = 1 << 24
+COLOURS = "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
 # Seconds of processor time, ffmpeg's over ours.
 LEAST_OF_FILTERS, LEAST_OF_DECODING = 0.85, 0.5
 
@@ -106,7 +107,9 @@ def built_video(folder: Path, scratch: Path, n_seconds: int) -> Path:
         ran_ffmpeg(
             *("-v", "error", "-t", "12", "-i", f"file:{clip}", "-shortest"),
             *("-map", "0:v:0", "-map", "0:a:0"),
-            *("-vf", f"scale=640:360,setsar=1,fps={RATE},format=yuv420p"),
+            # ffmpeg's filters begin anew where the colour space changes, and then
+            # miss the cut: all parts are of one.
+            *("-vf", f"scale=640:360,setsar=1,fps={RATE},format=yuv420p,{COLOURS}"),
             *("-c:v", "libx264", "-preset", "medium", "-crf", "23"),
             *("-c:a", "aac", "-ar", "44100", "-ac", "2", "-b:a", "128k", str(part)),
         )
