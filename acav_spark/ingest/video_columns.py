@@ -8,6 +8,7 @@ to ``normalise_row``, and rows that are refused, or whose ids are odd, as they s
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Final, cast
 
@@ -188,6 +189,10 @@ def _tag_lists(column: pa.Array | None, n_rows: int, odd: set[int]) -> Values:
         return [[] for _ in range(n_rows)]
     lists: Values = []
     for row, value in enumerate(column.to_pylist()):
+        listed = _json_tags(value) if isinstance(value, str) else None
+        if listed is not None:
+            lists.append(listed)
+            continue
         if isinstance(value, str) and not value.lstrip().startswith("["):
             parts = value.split("|" if "|" in value else ",")
             if '"' in value:
@@ -201,6 +206,21 @@ def _tag_lists(column: pa.Array | None, n_rows: int, odd: set[int]) -> Values:
             odd.add(row)
             lists.append([])
     return lists
+
+
+def _json_tags(text: str) -> list[str] | None:
+    """Return the tags of a plain JSON list of text, or None if it is anything else."""
+    # An escape may stand for half a character, which no column holds.
+    is_plain = text[:1] == "[" and text[-1:] == "]" and "\\u" not in text
+    if not is_plain or len(text) > _SAFE_TEXT_BYTES:
+        return None
+    try:
+        items = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not items or len(items) > _SAFE_TAGS or {type(item) for item in items} != {str}:
+        return None
+    return [tag for item in items if (tag := item.strip())]
 
 
 def _field(field: str, value: object) -> object:
