@@ -41,7 +41,7 @@ _ENDINGS: Final = {
     ".parquet": "parquet",
     ".txt": "uris",
 }
-_COMPRESSED = (".gz", ".bz2", ".zst")
+_COMPRESSED = (".gz", ".bz2")
 # Lies beside metadata, and is none.
 _ASIDE = (".md", ".rst", ".crc", ".sha256", ".md5")
 _MAGIC = re.compile(r"[*?\[]")
