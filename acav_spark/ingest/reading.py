@@ -30,6 +30,7 @@ ASIDE: Final = ("source", "fetched", BROKEN, "origin")
 """Columns beside those of the fields, all text."""
 
 _CORRUPT = "_corrupt_record"
+_ORIGIN = "_file"
 _LISTS = ("tags", "category")
 # Spark reads few charsets; this one is Latin-1 but for the bytes 80 to 9F.
 _CHARSETS = {"windows-1252": "ISO-8859-1"}
@@ -102,7 +103,7 @@ def _read(spark: SparkSession, source: Source, mapping: Mapping[str, str]) -> Da
         "source": F.lit(layout.name),
         "fetched": F.coalesce(*fetched) if fetched else F.lit(None),
         BROKEN: columns[_CORRUPT],
-        "origin": columns["origin"],
+        "origin": columns[_ORIGIN],
     }
     chosen = {field: values.get(field, F.lit(None)) for field in FIELDS} | beside
     return raw.select(*[c.cast("string").alias(name) for name, c in chosen.items()])
@@ -118,7 +119,7 @@ def _read_json(
         .option("multiLine", sniffed is not None and sniffed.is_whole)
         .json(list(source.files))
     )
-    return _records(raw.select("*", _file().alias("origin")), source.layout)
+    return _records(raw.select("*", _file().alias(_ORIGIN)), source.layout)
 
 
 def _read_url_json(
@@ -134,23 +135,23 @@ def _read_url_json(
         spark.read.text(list(source.files))
         .where(F.trim("value") != "")
         .select(
-            F.trim(F.get(parts, F.lit(0))).alias("key"),
+            F.trim(F.get(parts, F.lit(0))).alias("_key"),
             parsed.alias("parsed"),
             (F.trim(text) != "").alias("has_object"),
             "value",
-            _file().alias("origin"),
+            _file().alias(_ORIGIN),
         )
     )
     corrupt = F.col(f"parsed.{_CORRUPT}")
     is_broken = F.col("parsed").isNull() | corrupt.isNotNull() | ~F.col("has_object")
     raw = lines.select(
-        "key",
-        "origin",
+        "_key",
+        _ORIGIN,
         *[F.col(f"parsed.{name}") for name in schema.names if name != _CORRUPT],
         F.when(is_broken, F.col("value")).alias(_CORRUPT),
     )
     frame, columns = _records(raw, source.layout)
-    return frame, columns | _keyed("key")
+    return frame, columns | _keyed("_key")
 
 
 def _read_uris(
@@ -160,10 +161,10 @@ def _read_uris(
     raw = (
         spark.read.text(list(source.files))
         .where((value != "") & ~value.startswith("#"))
-        .select(value.alias("key"), _file().alias("origin"))
+        .select(value.alias("_key"), _file().alias(_ORIGIN))
     )
     nothing = F.lit(None).cast("string")
-    return raw, {**_keyed("key"), _CORRUPT: nothing, "origin": F.col("origin")}
+    return raw, {**_keyed("_key"), _CORRUPT: nothing, _ORIGIN: F.col(_ORIGIN)}
 
 
 def _keyed(name: str) -> dict[str, Column]:
@@ -196,12 +197,12 @@ def _read_csv(
         .option("sep", sniffed.delimiter)
         .option("encoding", _CHARSETS.get(sniffed.encoding, sniffed.encoding))
         .csv(list(source.files))
-        .select("*", _file().alias("origin"))
+        .select("*", _file().alias(_ORIGIN))
     )
     columns = dict(zip(sniffed.header, map(F.col, names), strict=True))
     if sniffed.encoding == "windows-1252":
         columns = {name: F.translate(c, *_CP1252) for name, c in columns.items()}
-    return raw, {**columns, _CORRUPT: F.col(_CORRUPT), "origin": F.col("origin")}
+    return raw, {**columns, _CORRUPT: F.col(_CORRUPT), _ORIGIN: F.col(_ORIGIN)}
 
 
 def _read_typed(
@@ -233,7 +234,7 @@ def _read_typed(
     except ConfigError as error:
         msg = f"input.uri: {source.files[0]}: {error}"
         raise ConfigError(msg) from error
-    columns = {_CORRUPT: F.lit(None), "origin": F.lit(source.files[0])}
+    columns = {_CORRUPT: F.lit(None), _ORIGIN: F.lit(source.files[0])}
     for field, paths in [*layout.fields, ("fetched", layout.fetched)]:
         for path in paths:
             found = _typed(schema, path)

@@ -153,7 +153,23 @@ def _records(text: str, *, is_cut: bool) -> tuple[bool, list[Mapping[str, object
         # A broken line is one, a broken file is all; `{` alone begins a printed object.
         if any(record is not None for record in found) and _may_be_lines(lines[0]):
             return False, [record for record in found if record is not None]
+    _require_one_value(text)
     return True, list(_inside(text))
+
+
+def _require_one_value(text: str) -> None:
+    """Raise where a file of several values would be read up to the first's end."""
+    text = text.lstrip()
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):  # longer than what we look at, or broken
+        return
+    if text[end:].strip():
+        msg = (
+            "expected an object of JSON a line, or one array or object in all, got "
+            f"several; after the first {text[end:].strip()[:80]!r}. Write one a line."
+        )
+        raise ConfigError(msg)
 
 
 def _may_be_lines(first: str) -> bool:

@@ -41,7 +41,7 @@ _ENDINGS: Final = {
     ".parquet": "parquet",
     ".txt": "uris",
 }
-_COMPRESSED = (".gz", ".bz2", ".zst")
+_COMPRESSED = (".gz", ".bz2")
 # Lies beside metadata, and is none.
 _ASIDE = (".md", ".rst", ".crc", ".sha256", ".md5")
 _MAGIC = re.compile(r"[*?\[]")
@@ -129,7 +129,11 @@ def _found(uri: str, form: str, mapping: Mapping[str, str]) -> list[Source]:
         return [Source("media", (uri,))]
     if form == "delta" or _is_delta(uri):
         return [Source("delta", (_for_spark(uri),))]
-    files = _metadata_files(uri, form)
+    try:
+        files = _metadata_files(uri, form)
+    except PermissionError:
+        # What may not be looked at is a row of failures among media.
+        files = None
     if files is None:
         list_media(uri)
         return [Source("media", (uri,))]
@@ -196,7 +200,7 @@ def _files(uri: str) -> Iterator[str]:
 
 def _below(folder: str) -> Iterator[str]:
     if "://" not in _local(folder):
-        for parent, folders, names in os.walk(_local(folder)):
+        for parent, folders, names in os.walk(_local(folder), onerror=_raise):
             folders[:] = sorted(f for f in folders if not f.startswith(("_", ".")))
             yield from (f"{parent}/{name}" for name in sorted(names))
         return
@@ -206,6 +210,10 @@ def _below(folder: str) -> Iterator[str]:
     for info in system.get_file_info(selector):
         if info.type is fs.FileType.File:
             yield f"{scheme}://{info.path}"
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _sniffed(
@@ -250,7 +258,10 @@ def _is_delta(uri: str) -> bool:
 
 def _kind(uri: str) -> fs.FileType:
     system, path = _system(uri)
-    return system.get_file_info(path).type
+    try:
+        return system.get_file_info(path).type
+    except PermissionError:
+        return fs.FileType.Unknown
 
 
 def _head(file: str) -> bytes:

@@ -211,7 +211,6 @@ def test_files_of_every_layout_are_read_in_one_run(
         assert sum(part in message for message in broken) == 1
     assert {row["error_code"] for row in failures} == {"bad_row"}
     assert "reading metadata layout=youtube_trending" in caplog.text
-    assert run_stages(context, stages_named(INGEST))[0].is_unchanged
 
 
 def test_columns_that_are_named_win_inside_records_too(

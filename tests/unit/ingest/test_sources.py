@@ -114,6 +114,8 @@ def test_a_csv_has_a_charset_and_columns_of_different_names(
         ('{"title": "T"}', "json", "expected a column for uri or video_id"),
         ("[1, 2]", "json", "expected an object of JSON a line"),
         ("nothing at all", "json", "expected an object of JSON a line"),
+        (f"{json.dumps([RECORD])}\n" * 2, "json", "got several; after the first"),
+        (f"{json.dumps(RECORD, indent=1)}\n" * 2, "json", "got several; after the"),
         ("some prose\nmore prose\n", "uris", "expected a URI a line, got 'some prose'"),
     ],
 )
