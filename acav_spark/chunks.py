@@ -92,6 +92,8 @@ class RowwiseStage:
     counted : mapping of str to Column
         Further aggregates of a chunk's results. ``n_tolerated``, where it is there, are
         failures that are no sign of trouble.
+    chunk_factor : int
+        So many times ``execution.chunk_size`` items make a chunk, for cheap stages.
     """
 
     name: str
@@ -103,6 +105,7 @@ class RowwiseStage:
     write: Callable[[DataFrame, str], None]
     finish: Callable[[Counter[str]], StageResult]
     counted: Mapping[str, Column] = field(default_factory=dict)
+    chunk_factor: int = 1
 
 
 def pending_items(
@@ -185,6 +188,7 @@ def compute_pending(
             process=stage.process,
             commit=commit,
             counted=stage.counted,
+            chunk_factor=stage.chunk_factor,
         )
         run.result = stage.finish(totals)
     pending.unpersist()

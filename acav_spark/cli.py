@@ -326,6 +326,28 @@ def show_config(
     STDOUT.print(table)
 
 
+@app.command("make-queries", rich_help_panel=_HELP)
+def make_queries(
+    out: Annotated[Path, typer.Option(help="File to write, one query a line.")],
+    n_queries: Annotated[int, typer.Option("--n", "-n", min=1, help="Queries.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of their order.")] = 0,
+    lists: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of word lists of your own; others are the package's."
+        ),
+    ] = None,
+) -> None:
+    """Write search queries made of word lists, the first of them the most diverse."""
+    from acav_spark.ingest.queries import OWN_LISTS, read_word_lists, write_queries
+
+    n_written = write_queries(
+        out, read_word_lists(lists or OWN_LISTS), n_queries=n_queries, seed=seed
+    )
+    fewer = f", all there are of {n_queries}" if n_written < n_queries else ""
+    CONSOLE.print(f"{n_written} queries in {out}{fewer}")
+
+
 @app.command("make-corpus", rich_help_panel=_HELP)
 def make_corpus(
     folder: Annotated[Path, typer.Argument(help="Where to write the videos.")],

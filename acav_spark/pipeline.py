@@ -54,7 +54,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "ingest_videos",
         "acav_spark.ingest.job",
-        "Find candidate videos; filter by duration, category, keywords.",
+        "Find candidates; filter by duration, category, keywords, language.",
         (),
         ("videos", "failures"),
     ),

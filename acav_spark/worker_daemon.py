@@ -17,7 +17,9 @@ import gc
 import importlib
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,12 +54,24 @@ def main() -> None:
         sys.path[:] = [e for e in given if Path(e).suffix != ".jar"]
     for entry in set(given) - set(sys.path):
         sys.path_importer_cache.pop(entry, None)
-    from pyspark.daemon import manager
+    from pyspark import daemon
 
+    quiet = SimpleNamespace(print_exc=_print_exception, format_exc=traceback.format_exc)
+    daemon.traceback = quiet  # type: ignore[attr-defined, assignment]
     for name in _OFTEN_USED:
         importlib.import_module(name)
     gc.freeze()
-    manager()  # type: ignore[no-untyped-call]
+    daemon.manager()  # type: ignore[no-untyped-call]
+
+
+def _print_exception() -> None:
+    """Print what ended a worker, unless Spark simply had all the rows it wanted.
+
+    After ``limit`` or ``isEmpty`` it closes the pipe and replaces the worker, which
+    would leave a stack trace in the user's terminal each time.
+    """
+    if not isinstance(sys.exc_info()[1], BrokenPipeError):
+        traceback.print_exc()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from acav_spark.config.problems import (
     override_target,
     report,
 )
-from acav_spark.config.schema import Slot, slot_of_field, walk
+from acav_spark.config.schema import Slot, slot_of_field, takes_text, walk
 from acav_spark.config.yaml_tree import (
     MAX_BYTES,
     Mark,
@@ -129,7 +129,9 @@ class _Draft:
             self._fail(target.text)
             return
         path, slot = target
-        if slot.annotation is str and written[:1] not in ("'", '"'):
+        # Of a place that takes a list too, brackets make one.
+        openers = "'\"" if slot.annotation is str else "'\"["
+        if takes_text(slot) and not written.startswith(tuple(openers)):
             value: object = written
             marks: dict[KeyPath, Mark] = {(): Mark(0, written, is_plain=True)}
         else:
@@ -183,11 +185,7 @@ class _Draft:
         for error in errors.errors(include_url=False):
             path, slot = walk(error["loc"])
             mark = self._marks.get(path)
-            if (
-                error["type"] != "string_type"
-                or mark is None
-                or slot.annotation is not str
-            ):
+            if error["type"] != "string_type" or mark is None or not takes_text(slot):
                 continue
             is_free = path[0] == "spark" or self._is_overridden(path)
             if is_free and mark.is_plain and mark.text:

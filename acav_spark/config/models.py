@@ -8,10 +8,12 @@ A section's fields that shape rows go into the stage's hash; the sections ``inpu
 from __future__ import annotations
 
 import json
+from importlib import resources
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from acav_spark.config.language import LanguageConfig
 from acav_spark.config.sections import MAX_LONG, Section
 from acav_spark.config.selecting import SelectionConfig
 
@@ -30,25 +32,29 @@ VIDEO_FIELDS = (
     "licence",
     "duration_s",
     "language",
+    "region",
 )
 
 
 class InputConfig(Section):
     """Where the videos, or the metadata about them, are."""
 
-    uri: Place = Field(
+    uri: Place | list[Place] = Field(
         default="",
-        description="Folder, glob, or file (CSV, JSON Lines, Parquet) to read.",
+        description="What to read, one or several: folder, glob or file of media or of "
+        "metadata, Delta folder, or table:NAME of the catalog.",
     )
-    format: Literal["auto", "media", "csv", "jsonl", "parquet"] = Field(
+    format: Literal[
+        "auto", "media", "csv", "json", "jsonl", "url_json", "parquet", "delta", "uris"
+    ] = Field(
         default="auto",
-        description="What the input is; auto goes by the name: a folder or a glob "
-        "of other names is media.",
+        description="What all inputs are; auto goes by names and content: a folder or "
+        "a glob that matches more than metadata is media.",
     )
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="Metadata column for each of video_id, uri, title, description, "
-        "channel_id, category, tags, licence, duration_s, language.",
+        description="Metadata column, or path such as snippet.title, for each of "
+        f"{', '.join(VIDEO_FIELDS)}.",
     )
     allowed_schemes: list[Scheme] = Field(
         default=["file"],
@@ -73,6 +79,12 @@ class InputConfig(Section):
         gt=0,
         description="Seconds of silence after which a server counts as stalled.",
     )
+
+    @property
+    def uris(self) -> list[str]:
+        """What to read, as a list; empty where nothing is named."""
+        named = [self.uri] if isinstance(self.uri, str) else self.uri
+        return [uri for uri in named if uri]
 
     @field_validator("columns")
     @classmethod
@@ -111,6 +123,41 @@ class IngestConfig(Section):
         description="Words or phrases in title, description or tags that reject a "
         "video; whole words, without regard to case.",
     )
+    excluded_topics: list[str] = Field(
+        default_factory=list,
+        description="Topics whose keywords reject a video: names of the lists in "
+        "conf/keywords, or paths of your own .txt files, one keyword a line.",
+    )
+    category_names: list[str] = Field(
+        default_factory=list,
+        description="Names of categories in other languages: files "
+        "REGION_category_id.json of the YouTube Data API, or folders of such.",
+    )
+    category_region: str = Field(
+        default="",
+        description="The region whose names count, such as DE, for videos that do not "
+        "say theirs; empty: those of all regions.",
+    )
+
+    @field_validator("excluded_topics")
+    @classmethod
+    def _topics_are_known(cls, value: list[str]) -> list[str]:
+        known = sorted(
+            file.name.removesuffix(".txt")
+            for file in resources.files("acav_spark")
+            .joinpath("conf/keywords")
+            .iterdir()
+        )
+        for name in value:
+            if name not in known and not name.endswith(".txt"):
+                msg = (
+                    f"expected names among {', '.join(known)}, or paths that end in "
+                    f".txt, got {name!r}"
+                )
+                raise ValueError(msg)
+        return value
+
+    language: LanguageConfig = Field(default_factory=LanguageConfig)
 
     @field_validator("excluded_keywords")
     @classmethod
@@ -158,6 +205,10 @@ class SegmentationConfig(Section):
         ge=0,
         le=1,
         description="Clips with a larger share of unchanged frames are not proposed.",
+    )
+    store_fine_signature: bool = Field(
+        default=False,
+        description="Whether clips keep a signature of each frame, 81 bytes a frame.",
     )
 
 
@@ -285,6 +336,12 @@ class ReportConfig(Section):
 
     n_cards: int = Field(
         default=12, ge=0, le=200, description="Clips on each contact sheet."
+    )
+    n_film_strips: int = Field(
+        default=8,
+        ge=0,
+        le=200,
+        description="Videos that are drawn with their shots, candidates and clips.",
     )
     labels_uri: Place = Field(
         default="",

@@ -96,6 +96,15 @@ def walk(path: Sequence[str | int]) -> tuple[Path, Slot]:
     return tuple(path[:done]), slot
 
 
+def takes_text(slot: Slot) -> bool:
+    """Return whether a place takes text, or text or a list, and no other scalar."""
+    if get_origin(slot.annotation) in (Union, types.UnionType):
+        options = [_slot(arg).annotation for arg in get_args(slot.annotation)]
+        scalars = [option for option in options if get_origin(option) is not list]
+        return scalars == [str]
+    return slot.annotation is str
+
+
 def expectation(slot: Slot) -> str:
     """Return what a place takes, in words: ``a number in (0, 1]``."""
     if slot.allowed:
@@ -118,7 +127,7 @@ def expectation(slot: Slot) -> str:
     if annotation is str and any(isinstance(m, MinLen) for m in slot.metadata):
         return "text that is not empty"
     names = {bool: "true or false", int: "a whole number", float: "a number"}
-    names |= {str: "text", Any: "any plain value"}
+    names |= {str: "text", Any: "any plain value", type(None): "null"}
     return names.get(annotation, str(annotation)) + _range(slot.metadata)
 
 
@@ -137,6 +146,7 @@ def type_name(slot: Slot) -> str:
     if slot.model is not None:
         return "mapping"
     names = {bool: "boolean", int: "integer", float: "number", str: "text", Any: "any"}
+    names |= {type(None): "null"}
     return names.get(annotation, str(annotation))
 
 

@@ -1,38 +1,49 @@
 """``ingest_videos``: fills ``videos`` from a folder of media or from metadata.
 
-Paper, section 3.1: candidates are filtered by duration, category and keywords; every
-rejected row keeps its reason.
+Paper, section 3.1: candidates are filtered by duration, category, keywords and
+language; every rejected row keeps its reason.
 """
 
 from __future__ import annotations
 
-import glob
+import functools
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
-from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from acav_spark.chunks import (
     RowwiseStage,
     compute_pending,
     decoding_limits,
-    pending_items,
     source_rules,
 )
 from acav_spark.config import section_hash
 from acav_spark.errors import ConfigError
-from acav_spark.ingest.filters import DUPLICATE_CONTENT
+from acav_spark.ingest.categories import read_category_names
 from acav_spark.ingest.ids import video_id_from_uri
-from acav_spark.ingest.metadata import known_columns
-from acav_spark.ingest.video_rows import RESULT, Rules, judge_rows, probe_batches
+from acav_spark.ingest.judging import JUDGED, judge_beside
+from acav_spark.ingest.language_job import (
+    DETECTED,
+    check_language,
+    choose_languages,
+    language_settings,
+    with_languages,
+)
+from acav_spark.ingest.merging import (
+    best_rows,
+    mark_duplicates,
+    pending_videos,
+    write_videos,
+)
+from acav_spark.ingest.reading import read_metadata
+from acav_spark.ingest.sources import find_sources
+from acav_spark.ingest.topics import read_topic
+from acav_spark.ingest.video_rows import RESULT, Rules, probe_batches
 from acav_spark.media.codes import NOT_MEDIA
 from acav_spark.media.listing import list_media
-from acav_spark.rows import (
-    payload_names,
-    spark_schema,
-)
+from acav_spark.rows import payload_names, spark_schema
 from acav_spark.runs import StageResult
 from acav_spark.settings import settle
 
@@ -43,21 +54,33 @@ if TYPE_CHECKING:
 
     from acav_spark.config.models import Config
     from acav_spark.context import StageContext
+    from acav_spark.ingest.sources import Source
 
 STAGE = "ingest_videos"
+# A row of metadata costs a thousandth of a video that is opened.
+_METADATA_FACTOR = 1024
+
+
+class _Lists(TypedDict):
+    excluded_topics: tuple[tuple[str, tuple[str, ...]], ...]
+    category_names: dict[str, dict[str, str]]
+    category_region: str
+
+
 _logger = logging.getLogger(__name__)
 
 
 def ingest_videos(context: StageContext) -> StageResult:
     """Fill ``videos`` with every candidate, accepted or rejected.
 
-    Reads the files or metadata of ``input.uri``; fills ``videos`` (key video_id) and
-    ``failures``. A rerun looks only at what is neither there nor failed for good.
+    Reads the media or metadata of ``input.uri``; fills ``videos`` (key video_id) and
+    ``failures``. A rerun looks only at what is neither there nor failed for good, and
+    at metadata that has changed, whose videos are judged anew.
 
     Raises
     ------
     ConfigError
-        If ``input.uri`` is missing or holds nothing.
+        If ``input.uri`` is missing, of no known layout, or holds nothing.
     StageError
         If rows were made under other settings, or too many items failed.
     """
@@ -69,26 +92,44 @@ def ingest_videos(context: StageContext) -> StageResult:
         section="ingest",
         dependants=(("failures", f"stage = '{STAGE}'"),),
     )
-    source = input_format(config)
-    listed, n_listed = _listed(context, config, source)
+    check_language(config)
+    sources = find_sources(config.input.uris, config.input.format, config.input.columns)
+    metadata = [source for source in sources if source.format != "media"]
+    media = [source for source in sources if source.format == "media"]
+    listed, n_rows, n_listed = _listed(context, config, media, metadata)
     if n_listed == 0:
-        msg = (
-            f"input.uri: expected at least one video, found none in {config.input.uri}."
-        )
+        named = ", ".join(config.input.uris)
+        msg = f"input.uri: expected at least one video, found none in {named}."
         raise ConfigError(msg)
 
     def write(good: DataFrame, run_id: str) -> None:
-        context.warehouse.insert("videos", _video_rows(good, source, config, run_id))
+        marks = good.select(F.col("item_id").alias("video_id"), "is_update", "is_recut")
+        write_videos(context, _video_rows(good, config, run_id), marks)
 
     def finish(totals: Counter[str]) -> StageResult:
-        n_duplicates = _mark_duplicates(context)
+        n_duplicates = mark_duplicates(context)
+        languages = choose_languages(context, config)
+        n_updated = totals["n_updated"]
+        if n_updated:
+            _logger.info("updated videos whose metadata changed n=%d", n_updated)
+        told = [f"{n_updated} updated"] if n_updated else []
         return StageResult(
             STAGE,
             n_in=totals["n_items"],
             n_out=totals["n_results"] - totals["n_failed"],
             n_failed=totals["n_failed"],
-            n_rejected=totals["n_rejected"] + n_duplicates,
-            metrics={"n_listed": n_listed, "n_duplicates": n_duplicates},
+            n_rejected=totals["n_rejected"] + n_duplicates + languages.n_rejected,
+            metrics={
+                "n_listed": n_listed,
+                "n_merged": n_rows - n_listed,
+                "n_duplicates": n_duplicates,
+                "n_updated": n_updated,
+                "n_recut": totals["n_recut"],
+                **languages.metrics,
+            },
+            message="; ".join(
+                [*told, languages.message] if languages.message else told
+            ),
         )
 
     stage = RowwiseStage(
@@ -96,80 +137,59 @@ def ingest_videos(context: StageContext) -> StageResult:
         unit="videos",
         run_hash=stage_hash(config),
         hashes={"": stage_hash(config)},
-        process=partial(_probe_all, rules=_rules(config))
-        if source == "media"
-        else _unchanged,
+        process=with_languages(
+            partial(
+                _process, rules=_rules(config), kinds=(bool(media), bool(metadata))
+            ),
+            config,
+        ),
         write=write,
         finish=finish,
         counted={
             "n_rejected": F.count("reject_reason"),
             # A text beside the videos is no sign of trouble with the videos.
             "n_tolerated": F.count_if(F.col("error_code") == NOT_MEDIA),
+            "n_updated": F.count_if("is_update"),
+            "n_recut": F.count_if("is_recut"),
         },
+        chunk_factor=1 if media else _METADATA_FACTOR,
     )
-    pending = pending_items(
-        context, STAGE, listed, table="videos", key={"item_id": "video_id"}
-    )
+    pending = pending_videos(context, STAGE, listed)
     result = compute_pending(context, stage, pending, config)
     listed.unpersist()
     return result
 
 
 def stage_hash(config: Config) -> str:
-    """Return the hash of what shapes the rows of ``videos``."""
-    return section_hash(STAGE, config.ingest.model_dump(mode="json"))
+    """Return the hash of what shapes the rows of ``videos``.
 
-
-def input_format(config: Config) -> str:
-    """Return ``media``, or the format of the metadata, by name where it is ``auto``.
+    Lists of topics and names of categories count by what they hold.
 
     Raises
     ------
     ConfigError
-        If ``input.uri`` is empty.
+        If one of them is not there, or cannot be used.
     """
-    uri = config.input.uri
-    if not uri:
-        msg = (
-            "input.uri: expected a folder, glob or metadata file, got nothing. "
-            "Name it with --set input.uri=FOLDER."
-        )
-        raise ConfigError(msg)
-    if config.input.format != "auto":
-        return config.input.format
-    endings = {
-        ".csv": "csv",
-        ".jsonl": "jsonl",
-        ".ndjson": "jsonl",
-        ".json": "jsonl",
-        ".parquet": "parquet",
-    }
-    for ending, name in endings.items():
-        if uri.lower().rstrip("/").endswith(ending):
-            return name
-    return "media"
+    settings = config.ingest.model_dump(mode="json", exclude={"language"})
+    return section_hash(
+        STAGE, {**settings, **_lists(config), **language_settings(config)}
+    )
 
 
 def check_input(config: Config) -> None:
-    """Check that ``input.uri`` names something, as far as that needs no Spark.
+    """Check inputs, lists and language model, as far as that needs no Spark.
 
     Raises
     ------
     ConfigError
-        If it is empty, or there is no such metadata.
+        If an input is empty, there is no such metadata, or none of a known layout; or
+        there is no such list of a topic or of categories, or language model.
     StageError
         If there is no such folder, file or pattern.
     """
-    if input_format(config) == "media":
-        list_media(config.input.uri)
-        return
-    uri = config.input.uri
-    if "://" not in uri and not glob.glob(uri):  # noqa: PTH207 - also absolute ones
-        msg = (
-            f"input.uri: expected a file of metadata, or a folder or pattern of such, "
-            f"got {uri!r}, which does not exist. Check the path."
-        )
-        raise ConfigError(msg)
+    _lists(config)
+    check_language(config)
+    find_sources(config.input.uris, config.input.format, config.input.columns)
 
 
 def _rules(config: Config) -> Rules:
@@ -180,115 +200,90 @@ def _rules(config: Config) -> Rules:
         excluded_keywords=tuple(config.ingest.excluded_keywords),
         sources=source_rules(config),
         limits=decoding_limits(config),
+        **_lists(config),
     )
+
+
+def _lists(config: Config) -> _Lists:
+    """Return what the files of topics and categories hold."""
+    ingest = config.ingest
+    names = read_category_names(ingest.category_names, ingest.category_region)
+    return {
+        "excluded_topics": tuple(read_topic(name) for name in ingest.excluded_topics),
+        "category_names": names,
+        "category_region": ingest.category_region,
+    }
 
 
 def _listed(
-    context: StageContext, config: Config, source: str
-) -> tuple[DataFrame, int]:
-    """Return what the input holds, and how many; the driver holds names of files."""
-    if source != "media":
-        rows = _metadata(context, config, source).persist()
-        return rows, rows.count()
-    files = [
-        (video_id_from_uri(file.uri), file.uri, file.problem)
-        for file in list_media(config.input.uri)
-    ]
-    schema = "item_id STRING, uri STRING, problem STRING"
-    return context.spark.createDataFrame(files, schema), len(files)
+    context: StageContext, config: Config, media: list[Source], metadata: list[Source]
+) -> tuple[DataFrame, int, int]:
+    """Return what the inputs hold, the number of rows, and that of different videos."""
+    files = {
+        file.uri: (video_id_from_uri(file.uri), file.uri, file.problem)
+        for source in media
+        for name in source.files
+        for file in list_media(name)
+    }
+    # The driver holds names of files.
+    found = context.spark.createDataFrame(
+        list(files.values()), "item_id STRING, uri STRING, problem STRING"
+    )
+    if not metadata:
+        return found, len(files), len(files)
+    raw = read_metadata(context.spark, metadata, config.input.columns)
+    judged = raw.mapInArrow(
+        partial(judge_beside, rules=_rules(config)), spark_schema(JUDGED)
+    )
+    rows = best_rows(judged)
+    if media:
+        # What was opened is surer than what was written about it.
+        rows = rows.join(found, "item_id", "left_anti")
+        rows = rows.unionByName(found, allowMissingColumns=True)
+    rows = rows.persist()
+    (counts,) = rows.agg(
+        F.count("*").alias("n"), F.sum(F.coalesce("n_rows", F.lit(1))).alias("n_rows")
+    ).collect()
+    return rows, counts["n_rows"] or 0, counts["n"]
 
 
-def _metadata(context: StageContext, config: Config, source: str) -> DataFrame:
-    """Return normalised and judged rows of metadata, one for each video id."""
-    reader = context.spark.read
-    uri = config.input.uri
-    if source == "csv":
-        raw = (
-            reader.option("header", True)
-            .option("multiLine", True)
-            .option("escape", '"')
-            .csv(uri)
+def _process(chunk: DataFrame, *, rules: Rules, kinds: tuple[bool, bool]) -> DataFrame:
+    """Open what is media; rows of metadata are judged already."""
+    is_media = F.col("metadata_hash").isNull()
+    has_media, has_metadata = kinds
+    parts = []
+    if has_media:
+        opened = chunk.where(is_media).select("item_id", "uri", "problem")
+        parts.append(
+            opened.mapInArrow(
+                partial(probe_batches, rules=rules), spark_schema(RESULT)
+            ).withColumns(
+                {
+                    "source": F.lit("media"),
+                    "is_update": F.lit(False),
+                    "is_recut": F.lit(False),
+                }
+            )
         )
-    elif source == "jsonl":
-        raw = reader.json(uri)
-    else:
-        raw = reader.parquet(uri)
-    mapping = known_columns(raw.columns, config.input.columns)
-    _logger.info("reading metadata format=%s columns=%s", source, mapping)
-    rows = raw.select(*dict.fromkeys(mapping.values())).mapInArrow(
-        partial(judge_rows, rules=_rules(config), mapping=mapping),
-        spark_schema(RESULT),
-    )
-    # Of several rows of one video the one with the smallest hash stays, in whatever
-    # order they arrive.
-    order = Window.partitionBy("item_id").orderBy(
-        F.col("error_code").isNotNull(),
-        F.xxhash64("uri", "title", "description", "duration_s"),
-        "title",
-        "description",
-    )
-    return (
-        rows.withColumn("place", F.row_number().over(order))
-        .where("place = 1")
-        .drop("place")
+    if has_metadata:
+        judged = chunk.where(~is_media) if has_media else chunk
+        parts.append(judged.drop("problem", "n_rows"))
+    return functools.reduce(
+        lambda one, other: one.unionByName(other, allowMissingColumns=True), parts
     )
 
 
-def _video_rows(
-    results: DataFrame, source: str, config: Config, run_id: str
-) -> DataFrame:
+def _video_rows(results: DataFrame, config: Config, run_id: str) -> DataFrame:
+    beside = ("source", "region", "fetched_at", "metadata_hash")
+    payload = [*payload_names(RESULT), *beside]
     return results.select(
         F.col("item_id").alias("video_id"),
         "uri",
-        *payload_names(RESULT),
+        *[name for name in dict.fromkeys(payload) if name in results.columns],
+        *DETECTED,
         F.when(F.col("reject_reason").isNull(), "accepted")
         .otherwise("rejected")
         .alias("status"),
-        F.lit(source).alias("source"),
         F.lit(stage_hash(config)).alias("stage_hash"),
         F.lit(run_id).alias("run_id"),
     )
-
-
-def _mark_duplicates(context: StageContext) -> int:
-    """Reject all but one of the accepted videos with the same content.
-
-    A video that is segmented already stays; of new ones the lowest uri does, whatever
-    the order in which they were probed.
-    """
-    accepted = context.warehouse.read("videos").where(
-        "status = 'accepted' AND content_sha256 IS NOT NULL"
-    )
-    segmented = context.warehouse.read("segmentations").select(
-        "video_id", F.lit(0).alias("rank")
-    )
-    by_content = Window.partitionBy("content_sha256").orderBy(
-        F.coalesce("rank", F.lit(1)), "uri"
-    )
-    marked = (
-        accepted.join(segmented, "video_id", "left")
-        .withColumn("duplicate_of", F.first("video_id").over(by_content))
-        .where("video_id != duplicate_of")
-        .select(
-            "video_id",
-            "duplicate_of",
-            F.lit("rejected").alias("status"),
-            F.lit(DUPLICATE_CONTENT).alias("reject_reason"),
-        )
-        .persist()
-    )
-    n_marked = marked.count()
-    if n_marked:
-        context.warehouse.update(
-            "videos", marked, ["status", "reject_reason", "duplicate_of"]
-        )
-    marked.unpersist()
-    return n_marked
-
-
-def _unchanged(rows: DataFrame) -> DataFrame:
-    return rows
-
-
-def _probe_all(items: DataFrame, *, rules: Rules) -> DataFrame:
-    return items.mapInArrow(partial(probe_batches, rules=rules), spark_schema(RESULT))

@@ -62,6 +62,7 @@ COMMON_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "length_sec",
     ),
     "language": ("language", "lang", "default_audio_language", "default_language"),
+    "region": ("region", "region_code", "country", "country_code"),
 }
 FIELDS: Final = tuple(COMMON_COLUMNS)
 
@@ -85,8 +86,9 @@ class VideoRow:
         As given, or YouTube's, or made of the URI.
     uri : str
         Where the video is, as given; a relative path stays relative.
-    title, description, channel_id, category, licence, language : str, optional
-        As given, without spaces around them.
+    title, description, channel_id, category, licence, language, region : str, optional
+        As given, without spaces around them. The region is that of the list which the
+        video is in, such as ``BR``; names of categories depend on it.
     tags : list of str
         Empty where there are none.
     duration_s : float, optional
@@ -103,6 +105,7 @@ class VideoRow:
     licence: str | None
     duration_s: float | None
     language: str | None
+    region: str | None = None
 
 
 def known_columns(columns: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
@@ -193,6 +196,7 @@ def normalise_row(row: Mapping[str, object], mapping: Mapping[str, str]) -> Vide
         licence=_text("licence", values.get("licence")),
         duration_s=parse_duration(values.get("duration_s")),
         language=_text("language", values.get("language")),
+        region=_text("region", values.get("region")),
     )
 
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 ALLOWED_FORMATS: Final = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,avi,mpegts,mpeg,flv,asf,wav,mp3,flac,aac"
 )
+MAX_PIXELS: Final = 4096 * 4096
+# 8192 x 8192 pixels, beside the default of 4096 x 4096: 200 MB as RGB.
+_OPENING_FACTOR: Final = 2
 _READ_BYTES: Final = 256 * 1024
 _MEDIA_MAGIC: Final = (
     (4, b"ftyp"),
@@ -101,11 +104,19 @@ def open_regular_file(path: str | os.PathLike[str]) -> io.RawIOBase:
 
 @contextmanager
 def open_media(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS
 ) -> Iterator[InputContainer]:
     """Open a media file of an allowed format for demuxing.
 
     Errors of the decoding library, also in the body, become ``MediaError``.
+
+    Parameters
+    ----------
+    path : str or path
+        Media file.
+    max_pixels : int, default 4096 * 4096
+        Pixels of a frame beyond which none is decoded. Formats whose headers do not
+        tell all make the library decode frames while it opens the file.
 
     Raises
     ------
@@ -116,7 +127,7 @@ def open_media(
     name = os.fspath(path)
     with open_regular_file(path) as file:
         try:
-            with _opened(file, name) as container:
+            with _opened(file, name, max_pixels) as container:
                 _refuse_pictures(container, name)
                 yield container
         except MemoryError as error:
@@ -160,11 +171,16 @@ def prepare_decoder(stream: VideoStream | AudioStream, *, max_pixels: int) -> No
     if isinstance(stream, av.VideoStream):
         context = stream.codec_context
         require_pixels(context.width or 0, context.height or 0, max_pixels)
-        # Later frames may be larger than the header says. Decoders count borders of
-        # their own, so the exact limit is for the frames that come out.
-        context.options = {"max_pixels": str(2 * max_pixels + 2**18)}
+        # Later frames may be larger than the header says.
+        context.options = _decoder_options(max_pixels)
         # Crop exactly as ffmpeg does, not only to where memory is aligned.
         context.flags |= Flags.unaligned
+
+
+def _decoder_options(max_pixels: int) -> dict[str, str]:
+    # Decoders count borders of their own, so the exact limit is for the frames that
+    # come out.
+    return {"max_pixels": str(2 * max_pixels + 2**18)}
 
 
 def require_pixels(width: int, height: int, max_pixels: int) -> None:
@@ -207,13 +223,16 @@ def _refuse_pictures(container: InputContainer, name: str) -> None:
         raise MediaError(codes.NOT_A_VIDEO, message)
 
 
-def _opened(file: io.RawIOBase, name: str) -> InputContainer:
+def _opened(file: io.RawIOBase, name: str, max_pixels: int) -> InputContainer:
     try:
         return av.open(
             file,
             mode="r",
             buffer_size=_READ_BYTES,
             metadata_errors="replace",
+            # For all streams, while the library finds out what they are. It forgets
+            # sizes beyond this; up to it they are known, and refused by name.
+            options=_decoder_options(_OPENING_FACTOR * max_pixels),
             container_options={
                 "format_whitelist": ALLOWED_FORMATS,
                 "protocol_whitelist": "none",

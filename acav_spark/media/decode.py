@@ -102,12 +102,12 @@ def decode_clip(
         raise ValueError(msg)
     part = _ClipPart(start_s, end_s, video, audio, max_pixels)
     if start_s >= _SEEK_FROM_S:
-        with open_media(path) as container:
+        with open_media(path, max_pixels=max_pixels) as container:
             if _seek(container, start_s - _PREROLL_S):
                 decoded = part.read(container, is_from_start=False)
                 if decoded is not None:
                     return decoded
-    with open_media(path) as container:
+    with open_media(path, max_pixels=max_pixels) as container:
         decoded = part.read(container, is_from_start=True)
     if decoded is None:
         message = f"no frame is on display from {start_s} s to {end_s} s"
@@ -203,7 +203,10 @@ class _ClipPart:
                 if waveform.is_done:
                     reader.audio = None
             else:
-                if latest_s is None and time_s > self.start_s and not is_from_start:
+                went_too_far = latest_s is None and time_s > self.start_s
+                # A key frame may need what lies before it: old x264 files of 4:4:4
+                # colours tell their version, which decoders heed, at the start alone.
+                if not is_from_start and (went_too_far or frame.is_corrupt):
                     return None
                 latest_s = time_s
                 for sampler in samplers:

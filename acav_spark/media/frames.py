@@ -26,6 +26,12 @@ _INTERPOLATION = (
     | Interpolation.BITEXACT
 )
 _TIME_TOLERANCE_S = 1e-6
+# Formats whose first plane is eight bits of luma for every pixel.
+_LUMA_FORMATS = frozenset(
+    f"{kind}{layout}p"
+    for kind in ("yuv", "yuvj")
+    for layout in ("420", "422", "444", "440", "411", "410")
+)
 
 
 def sampling_times_s(sampling: VideoSampling, duration_s: float) -> NDArray[np.float64]:
@@ -50,6 +56,21 @@ def resized_shape(width: int, height: int, short_side: int) -> tuple[int, int]:
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
+def luma_plane(frame: av.VideoFrame) -> NDArray[np.uint8] | None:
+    """Return the luma of an 8-bit YUV frame without copying, or None for other ones.
+
+    The array, of shape (height, width), keeps the frame alive.
+    """
+    if frame.format.name not in _LUMA_FORMATS:
+        return None
+    plane = frame.planes[0]
+    if plane.line_size < frame.width:
+        return None
+    rows = np.frombuffer(memoryview(plane), dtype=np.uint8)
+    luma: NDArray[np.uint8] = rows.reshape(-1, plane.line_size)
+    return luma[: frame.height, : frame.width]
+
+
 class FrameResizer:
     """Turns decoded frames into RGB arrays of one size."""
 
@@ -62,6 +83,16 @@ class FrameResizer:
             frame, width, height, format="rgb24", interpolation=_INTERPOLATION
         )
         return np.asarray(resized.to_ndarray(), dtype=np.uint8)
+
+    def grey(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """Return the luma of a frame of any format, shape (height, width)."""
+        luma = luma_plane(frame)
+        if luma is not None:
+            return luma
+        converted = self._reformatter.reformat(
+            frame, format="gray", interpolation=_INTERPOLATION
+        )
+        return np.asarray(converted.to_ndarray(), dtype=np.uint8)
 
 
 class FrameSampler:

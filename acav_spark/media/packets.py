@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 # Nothing real has a higher rate; buffers are sized by it.
 _MAX_SAMPLE_RATE_HZ = 768_000
 _INTEGER_SCALES = {"s16": 2.0**15, "s32": 2.0**31, "u8": 2.0**7}
+# PyAV looks for the end of a frame's list of planes at a null pointer, which lists of
+# eight and more do not have: it would read whatever memory comes next (seen as
+# SIGSEGV with 7.1 AAC).
+_N_PLANES_UNSAFE = 8
 
 
 class FrameReader:
@@ -146,6 +150,8 @@ def mono_samples(frame: av.AudioFrame) -> NDArray[np.float32]:
     MediaError
         ``invalid_media`` for an unknown sample format.
     """
+    if frame.format.is_planar and frame.layout.nb_channels >= _N_PLANES_UNSAFE:
+        frame = _interleaved(frame)
     name = frame.format.name
     kind = name.removesuffix("p")
     if kind not in ("flt", "dbl", *_INTEGER_SCALES):
@@ -161,3 +167,10 @@ def mono_samples(frame: av.AudioFrame) -> NDArray[np.float32]:
         mono /= _INTEGER_SCALES[kind]
     mono[~np.isfinite(mono)] = 0.0
     return mono
+
+
+def _interleaved(frame: av.AudioFrame) -> av.AudioFrame:
+    """Return a frame's samples as float32 in a single plane, channel by channel."""
+    resampler = av.AudioResampler("flt", frame.layout, frame.sample_rate)
+    (interleaved,) = resampler.resample(frame)
+    return interleaved

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _CHUNK_BYTES = 2**20
+# Headers count the length from zero or from the first packet, as muxers please
+# (Matroska by FFmpeg and mp4 from zero): where these are apart, the packets tell.
+_LATE_START_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,11 @@ class MediaFacts:
     Parameters
     ----------
     duration_s : float
-        Length by the container; by its streams or packets where it does not say.
+        Length by the container, from its first packet; by its streams or packets
+        where it does not say.
     width, height : int
-        Pixels of the picture as coded.
+        Pixels of the picture as coded: neither turned nor stretched as a rotation or
+        an aspect of the pixels in the header asks players to.
     frame_rate : float, optional
         Average frames per second; None where the file does not say.
     n_video_streams, n_audio_streams : int
@@ -84,13 +89,16 @@ def probe(path: str | os.PathLike[str], *, max_pixels: int) -> MediaFacts:
     Notes
     -----
     Time: reading the file once for its hash, and decoding one frame of each stream.
-    A file without any duration in its header is demuxed to its end.
+    A file without any duration in its header, or whose clock starts late, is demuxed
+    to its end.
     """
-    with open_media(path) as container:
+    with open_media(path, max_pixels=max_pixels) as container:
         picture, sound = _required_streams(container)
         duration_s = _stated_duration_s(container)
         if duration_s is None:
-            duration_s = _scanned_duration_s(path)
+            duration_s = _scanned_duration_s(path, max_pixels)
+        elif zero_time_s(container) > _LATE_START_S:
+            duration_s = min(duration_s, _scanned_duration_s(path, max_pixels))
         if duration_s <= 0:
             raise MediaError(codes.NO_DURATION, f"it lasts {duration_s} s")
         _require_decodable(container, max_pixels)
@@ -132,10 +140,10 @@ def _stated_duration_s(container: InputContainer) -> float | None:
     return max((s for s in lengths if s is not None and s > 0), default=None)
 
 
-def _scanned_duration_s(path: str | os.PathLike[str]) -> float:
+def _scanned_duration_s(path: str | os.PathLike[str], max_pixels: int) -> float:
     """Return the end of the last packet, counted from the container's start."""
     end_s = 0.0
-    with open_media(path) as container:
+    with open_media(path, max_pixels=max_pixels) as container:
         zero_s = zero_time_s(container)
         streams = [moving_pictures(container)[0], sounds(container)[0]]
         try:
@@ -164,6 +172,8 @@ def _require_decodable(container: InputContainer, max_pixels: int) -> None:
     code = codes.NO_SAMPLES if reader.video is None else codes.NO_FRAMES
     kind = "sound" if reader.video is None else "picture"
     message = f"no packet of its {kind} decodes; {reader.n_bad_packets} are damaged"
+    if reader.video is not None and not reader.video.codec_context.width:
+        message += ", and the picture's size is not known, or beyond all reason"
     raise MediaError(code, message)
 
 

@@ -7,6 +7,7 @@ page need the extra ``report``; they are imported when something is rendered.
 from __future__ import annotations
 
 from acav_spark.report.cards import peak_envelope, poster_jpeg
+from acav_spark.report.film import FilmStrip, StripClip
 from acav_spark.report.model import (
     ClipCard,
     ClusterSizes,
@@ -28,12 +29,14 @@ __all__ = [
     "ClusterSizes",
     "Correspondence",
     "EpochCurve",
+    "FilmStrip",
     "FunnelStep",
     "ReasonCount",
     "ReportData",
     "SeedResult",
     "SelectionProgress",
     "StageRun",
+    "StripClip",
     "TableInfo",
     "funnel_table",
     "peak_envelope",

@@ -14,10 +14,13 @@ from acav_spark._version import __version__
 from acav_spark.chunks import decoding_limits, source_rules
 from acav_spark.config import redacted, to_yaml
 from acav_spark.errors import MediaError
+from acav_spark.ingest.filters import EXCLUDED_TOPIC
+from acav_spark.ingest.language_job import language_note
 from acav_spark.media.isolated import poster_isolated, waveform_envelope_isolated
 from acav_spark.media.sandbox import Sandbox
 from acav_spark.media.sources import open_source
 from acav_spark.report.cards import N_BINS, POSTER_SIDE
+from acav_spark.report.film_job import gather_strips
 from acav_spark.report.model import (
     ClipCard,
     ClusterSizes,
@@ -35,7 +38,7 @@ from acav_spark.storage import Folder
 from acav_spark.tables import TABLES
 
 if TYPE_CHECKING:
-    from pyspark.sql import Row
+    from pyspark.sql import Column, Row
 
     from acav_spark.context import StageContext
 
@@ -79,12 +82,14 @@ def gather_counts(context: StageContext) -> Counts:
     }
     n_videos = sum(by_status.values())
     n_failed = failed.get("ingest_videos", 0)
+    notes = [f"{by_status.get('rejected', 0)} rejected, {n_failed} failed"]
+    notes += filter(None, [language_note(videos)])
     steps = [
         FunnelStep("Found", n_videos + n_failed, "", "videos", is_headline=True),
         FunnelStep(
             "Accepted",
             by_status.get("accepted", 0),
-            f"{by_status.get('rejected', 0)} rejected, {n_failed} failed",
+            "; ".join(notes),
             "videos",
         ),
         FunnelStep(
@@ -109,14 +114,22 @@ def gather_counts(context: StageContext) -> Counts:
         )
     )
     rejections = [
-        ReasonCount("ingest_videos", r["reject_reason"], r["n"], r["example"])
+        ReasonCount("ingest_videos", r["reason"], r["n"], r["example"])
         for r in videos.where("status = 'rejected'")
-        .groupBy("reject_reason")
+        .groupBy(_rejected_for().alias("reason"))
         .agg(F.count("*").alias("n"), F.min("uri").alias("example"))
-        .orderBy(F.desc("n"), "reject_reason")
+        .orderBy(F.desc("n"), "reason")
         .collect()
     ]
     return steps, rejections, failures
+
+
+def _rejected_for() -> Column:
+    """Return the reason of a rejected video, topics apart."""
+    reason = F.col("reject_reason")
+    topic = F.substring_index("reject_detail", ": ", 1)
+    by_topic = F.concat(reason, F.lit(" ("), topic, F.lit(")"))
+    return F.when(reason == EXCLUDED_TOPIC, by_topic).otherwise(reason)
 
 
 def _failures(context: StageContext) -> list[ReasonCount]:
@@ -177,6 +190,7 @@ def gather_report(context: StageContext) -> ReportData:
         progress=_progress(context, name),
         epochs=_epochs(context),
         correspondence=gather_correspondence(context, name),
+        strips=gather_strips(context, name),
         stage_runs=[_stage_run(row) for row in reversed(runs)],
         config_yaml=to_yaml(redacted(context.config)),
         tables=_tables(context),

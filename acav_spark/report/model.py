@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from acav_spark.report.film import FilmStrip
+
 
 @dataclass(frozen=True)
 class FunnelStep:
@@ -266,6 +268,7 @@ class ReportData:
     progress: SelectionProgress | None = None
     epochs: Sequence[EpochCurve] = ()
     correspondence: Correspondence | None = None
+    strips: Sequence[FilmStrip] = ()
     stage_runs: Sequence[StageRun] = ()
     config_yaml: str = ""
     tables: Sequence[TableInfo] = ()

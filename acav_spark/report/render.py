@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from acav_spark.errors import DependencyError
-from acav_spark.report import cards, charts, wording
+from acav_spark.report import cards, charts, film, wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,6 +161,8 @@ def _environment() -> Environment:
         one_line=wording.one_line,
         poster_uri=cards.poster_uri,
         share=wording.share,
+        stretches_path=film.stretches_path,
+        ticks_path=film.ticks_path,
         waveform_path=cards.waveform_path,
     )
     return environment

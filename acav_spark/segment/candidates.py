@@ -5,6 +5,7 @@ All arithmetic is in whole milliseconds, which are also what clip ids hold.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 from acav_spark.segment.types import Candidate
@@ -75,17 +76,20 @@ def _across_cuts(bounds: Sequence[tuple[int, int]], clip_ms: int) -> list[Candid
         return []
     first_ms, last_ms = bounds[0][0], max(last for _, last in bounds)
     # A cut is where the later shot's first frame is.
-    cuts = [start for start, _ in bounds[1:] if first_ms < start < last_ms]
+    cuts = sorted(start for start, _ in bounds[1:] if first_ms < start < last_ms)
     latest_ms = last_ms - clip_ms
     edges = {first_ms, latest_ms, *cuts, *(cut - clip_ms for cut in cuts)}
     starts = sorted(start for start in edges if first_ms <= start <= latest_ms)
+    # Videos may have a cut at every frame: nothing here looks at cuts one by one.
     n_cuts = {
-        start: sum(start < cut < start + clip_ms for cut in cuts) for start in starts
+        start: bisect_left(cuts, start + clip_ms) - bisect_right(cuts, start)
+        for start in starts
     }
+    least = min(n_cuts.values(), default=0)
     chosen: list[int] = []
     for start in starts:
         is_free = not chosen or start >= chosen[-1] + clip_ms
-        if is_free and n_cuts[start] == min(n_cuts.values()):
+        if is_free and n_cuts[start] == least:
             chosen.append(start)
     return [
         _candidate(start, clip_ms, _shot_at(bounds, start), crosses_cut=True)
@@ -94,7 +98,7 @@ def _across_cuts(bounds: Sequence[tuple[int, int]], clip_ms: int) -> list[Candid
 
 
 def _shot_at(bounds: Sequence[tuple[int, int]], start_ms: int) -> int:
-    return max(index for index, (first, _) in enumerate(bounds) if first <= start_ms)
+    return bisect_right(bounds, start_ms, key=lambda bound: bound[0]) - 1
 
 
 def _candidate(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from acav_spark.segment.candidates import propose_candidates
-from acav_spark.segment.diversity import choose_diverse, thumbnail_similarity
+from acav_spark.segment.diversity import choose_diverse
+from acav_spark.segment.signature import (
+    coarse_signature,
+    fine_signature,
+    pairwise_similarity,
+)
 from acav_spark.segment.types import Candidate, ClipPlan, Segmentation
 
 if TYPE_CHECKING:
@@ -75,13 +81,14 @@ def cut_plan(
     ]
     if candidates and not plans:
         rule = "silent_or_still"
-    similarity = thumbnail_similarity([_thumbnails(measurements, p) for p in plans])
+    similarity = pairwise_similarity([plan.signature for plan in plans])
     chosen = choose_diverse(similarity, max_clips)
     return Segmentation(
-        clips=tuple(plans[index] for index in chosen),
+        clips=tuple(_with_fine(measurements, plans[index]) for index in chosen),
         n_shots=len(measurements.shots),
         n_candidates=n_candidates,
         rule=rule,
+        candidate_starts_s=tuple(c.start_s for c in candidates),
     )
 
 
@@ -118,6 +125,12 @@ def _plan(measurements: VideoMeasurements, candidate: Candidate) -> ClipPlan:
         stillness_fraction=_share(
             measurements, ~seen | (measurements.motion < STILL_MOTION), candidate
         ),
+        signature=coarse_signature(
+            measurements.frame_times_s,
+            measurements.words,
+            candidate.start_s,
+            candidate.end_s,
+        ),
     )
 
 
@@ -134,6 +147,15 @@ def _share(
     return round(float(overlap[is_so].sum()) / total, 6) if total else 1.0
 
 
-def _thumbnails(measurements: VideoMeasurements, plan: ClipPlan) -> NDArray[np.uint8]:
-    times = measurements.thumbnail_times_s
-    return measurements.thumbnails[(plan.start_s <= times) & (times < plan.end_s)]
+def _with_fine(measurements: VideoMeasurements, plan: ClipPlan) -> ClipPlan:
+    """Return a plan with its fine signature, if its elements were measured."""
+    if len(measurements.elements) == 0:
+        return plan
+    fine = fine_signature(
+        measurements.frame_times_s,
+        measurements.elements,
+        measurements.confidences,
+        plan.start_s,
+        plan.end_s,
+    )
+    return dataclasses.replace(plan, fine_signature=fine)

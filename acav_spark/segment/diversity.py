@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 _MAX_COMBINATIONS = 100_000
@@ -64,52 +62,6 @@ def choose_diverse(similarity: NDArray[np.floating], n_choose: int) -> list[int]
     if math.comb(n_items, n_choose) <= _MAX_COMBINATIONS:
         return _exact(symmetric, n_choose)
     return _exchanged(symmetric, _spread(symmetric, n_choose))
-
-
-def thumbnail_similarity(
-    thumbnails: Sequence[NDArray[np.uint8]],
-) -> NDArray[np.float64]:
-    """Return how alike stretches of video are, by their thumbnails.
-
-    Parameters
-    ----------
-    thumbnails : sequence of ndarray of uint8, shape (n_frames, height, width, 3)
-        Those of each stretch; the number of frames may differ, and be 0.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_stretches, n_stretches)
-        In [0, 1], symmetric: one less the mean distance (root mean square of the
-        differences, 1 between black and white) of a frame to its nearest one in the
-        other stretch, averaged over both directions. 0 where there is no frame.
-    """
-    n_stretches = len(thumbnails)
-    nearness = np.zeros((n_stretches, n_stretches))
-    vectors = [
-        frames.reshape(len(frames), -1).astype(np.float32) / np.float32(255)
-        if len(frames)
-        else np.zeros((0, 1), dtype=np.float32)
-        for frames in thumbnails
-    ]
-    for i, j in combinations(range(n_stretches), 2):
-        if len(vectors[i]) and len(vectors[j]):
-            distances = _distances(vectors[i], vectors[j])
-            mean = (distances.min(axis=1).mean() + distances.min(axis=0).mean()) / 2.0
-            nearness[i, j] = nearness[j, i] = 1.0 - float(mean)
-    for i, frames in enumerate(vectors):
-        nearness[i, i] = 1.0 if len(frames) else 0.0
-    return nearness
-
-
-def _distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the root mean square difference of each row of a to each of b."""
-    squares = (
-        np.square(a, dtype=np.float64).sum(axis=1)[:, np.newaxis]
-        + np.square(b, dtype=np.float64).sum(axis=1)[np.newaxis]
-        - 2.0 * (a.astype(np.float64) @ b.T.astype(np.float64))
-    )
-    distances: NDArray[np.float64] = np.sqrt(np.clip(squares / a.shape[1], 0.0, 1.0))
-    return distances
 
 
 def _exact(similarity: NDArray[np.floating], n_choose: int) -> list[int]:

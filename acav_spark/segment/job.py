@@ -58,6 +58,8 @@ _CLIP = pa.struct(
         ("crosses_cut", pa.bool_()),
         ("silence_fraction", pa.float64()),
         ("stillness_fraction", pa.float64()),
+        ("signature", pa.binary()),
+        ("fine_signature", pa.binary()),
     ]
 )
 _RESULT = result_schema(
@@ -66,6 +68,7 @@ _RESULT = result_schema(
     ("n_clips", pa.int32()),
     ("rule", pa.string()),
     ("shot_starts_s", pa.list_(pa.float64())),
+    ("candidate_starts_s", pa.list_(pa.float64())),
     ("duration_s", pa.float64()),
     ("n_frames", pa.int64()),
     ("n_bad_packets", pa.int64()),
@@ -86,6 +89,7 @@ class _Rules:
     shot_threshold: float
     max_silence_fraction: float
     max_stillness_fraction: float
+    store_fine_signature: bool
     sources: SourceRules
     limits: Limits
 
@@ -158,6 +162,7 @@ def _rules(config: Config) -> _Rules:
         shot_threshold=cut.shot_threshold,
         max_silence_fraction=cut.max_silence_fraction,
         max_stillness_fraction=cut.max_stillness_fraction,
+        store_fine_signature=cut.store_fine_signature,
         sources=source_rules(config),
         limits=decoding_limits(config),
     )
@@ -174,7 +179,7 @@ def _write(
         F.inline("clips"),
     )
     context.warehouse.insert("clips", clips.select("*", *marks))
-    names = payload_names(_RESULT)[:8]
+    names = payload_names(_RESULT)[:9]
     context.warehouse.insert(
         "segmentations",
         good.select(F.col("item_id").alias("video_id"), *names, *marks),
@@ -201,7 +206,10 @@ def _segmented(item: Mapping[str, Any], rules: _Rules) -> dict[str, object]:
     try:
         with open_source(item["uri"], rules.sources) as source:
             measured = measure_video_isolated(
-                shared_sandbox(rules.limits), source, rules.shot_threshold
+                shared_sandbox(rules.limits),
+                source,
+                rules.shot_threshold,
+                keep_elements=rules.store_fine_signature,
             )
         plan = cut_plan(
             measured,
@@ -224,6 +232,7 @@ def _segmented(item: Mapping[str, Any], rules: _Rules) -> dict[str, object]:
         "n_clips": len(clips),
         "rule": plan.rule,
         "shot_starts_s": [shot.start_s for shot in measured.shots],
+        "candidate_starts_s": list(plan.candidate_starts_s),
         "duration_s": measured.duration_s,
         "n_frames": measured.n_frames,
         "n_bad_packets": measured.n_bad_packets,

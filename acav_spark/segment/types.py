@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,10 +45,14 @@ class VideoMeasurements:
     motion : ndarray of float32, shape (n_windows,)
         Mean absolute difference to the frame before (scdet's mafd, in per cent);
         NaN where a window has no frame.
-    thumbnails : ndarray of uint8, shape (n_thumbnails, 8, 8, 3)
-        The first frame of each window that has one, in RGB.
-    thumbnail_times_s : ndarray of float64, shape (n_thumbnails,)
-        Their times.
+    frame_times_s : ndarray of float64, shape (n_frames,)
+        Times of the frames, in the order of decoding.
+    words : ndarray of uint8, shape (n_frames, 5)
+        Words of their signatures.
+    elements : ndarray of uint8, shape (n_frames, 76)
+        Elements of their signatures, five in a byte; shape (0, 76) if not wanted.
+    confidences : ndarray of uint8, shape (n_frames,)
+        How far from flat the pictures are.
     width, height : int
         Pixels of the first frame.
     frame_rate : float, optional
@@ -66,8 +70,10 @@ class VideoMeasurements:
     window_s: float
     rms: NDArray[np.float32]
     motion: NDArray[np.float32]
-    thumbnails: NDArray[np.uint8]
-    thumbnail_times_s: NDArray[np.float64]
+    frame_times_s: NDArray[np.float64]
+    words: NDArray[np.uint8]
+    elements: NDArray[np.uint8]
+    confidences: NDArray[np.uint8]
     width: int
     height: int
     frame_rate: float | None
@@ -106,6 +112,10 @@ class ClipPlan:
         Share of the clip with digital silence.
     stillness_fraction : float
         Share of the clip in which the picture does not change.
+    signature : bytes
+        Coarse signature.
+    fine_signature : bytes, optional
+        Fine signature, where it was asked for.
     """
 
     start_s: float
@@ -114,6 +124,8 @@ class ClipPlan:
     crosses_cut: bool
     silence_fraction: float
     stillness_fraction: float
+    signature: bytes = field(repr=False)
+    fine_signature: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -132,9 +144,12 @@ class Segmentation:
         ``inside_shots``; ``across_cuts`` (no shot is long enough); ``whole_video``
         (a little shorter than a clip); ``too_short``; ``silent_or_still`` (every
         candidate is beyond the allowed share).
+    candidate_starts_s : tuple of float
+        Where they start, in the order of time.
     """
 
     clips: tuple[ClipPlan, ...]
     n_shots: int
     n_candidates: int
     rule: str
+    candidate_starts_s: tuple[float, ...] = ()

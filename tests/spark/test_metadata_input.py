@@ -11,7 +11,9 @@ import pyarrow.parquet
 import pytest
 from contents import contents
 
+from acav_spark.ingest.job import stage_hash
 from acav_spark.pipeline import run_stages, stages_named
+from acav_spark.report.job import gather_counts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +62,7 @@ def test_metadata_is_filtered_with_a_reason_on_every_rejected_row(
         "ingest.max_duration_s=600",
         "ingest.excluded_categories=[Gaming]",
         "ingest.excluded_keywords=['music video']",
+        "ingest.excluded_topics=[gaming]",
         inputs=_write(tmp_path, kind),
     )
     (result,) = run_stages(context, stages_named(["ingest_videos"]))
@@ -73,12 +76,39 @@ def test_metadata_is_filtered_with_a_reason_on_every_rejected_row(
         "vid4": "too_long",
         "vid5": None,
     }
+    assert rows["vid1"]["reject_detail"] == "Gaming"
+    assert rows["vid2"]["reject_detail"] == "music video"
     assert rows["vid0"]["duration_s"] == 65.0
     assert rows["vid0"]["title"] == ROWS[0]["title"]
     assert rows["vid0"]["tags"] == ["one", "two"]
     assert (result.n_in, result.n_rejected, result.n_failed) == (6, 4, 0)
     again = run_stages(context, stages_named(["ingest_videos"]))
     assert again[0].is_unchanged
+
+
+def test_topics_are_counted_apart_and_their_lists_are_in_the_hash(
+    make_context: MakeContext, tmp_path: Path
+) -> None:
+    own = tmp_path / "water.txt"
+    own.write_text("waterfall\n")
+    topics = f"ingest.excluded_topics=[gaming, music_video, '{own}']"
+    limits = ("ingest.min_duration_s=30", "ingest.max_duration_s=600")
+    context = make_context(topics, *limits, inputs=_write(tmp_path, "parquet"))
+    run_stages(context, stages_named(["ingest_videos"]))
+
+    _, rejections, _ = gather_counts(context)
+    assert {(r.reason, r.n) for r in rejections} == {
+        ("excluded_topic (gaming)", 1),
+        ("excluded_topic (music_video)", 1),
+        ("excluded_topic (water)", 1),
+        ("too_short", 1),
+        ("too_long", 1),
+    }
+    before = stage_hash(context.config)
+    own.write_text("# only a comment more\nwaterfall\n")
+    assert stage_hash(context.config) == before
+    own.write_text("rain\n")
+    assert stage_hash(context.config) != before
 
 
 def test_rows_without_a_usable_uri_fail_and_repeated_ones_become_one(

@@ -27,6 +27,7 @@ def test_paper_yaml_holds_the_values_of_the_paper() -> None:
     ingest, segmentation = config.ingest, config.segmentation
     assert (ingest.min_duration_s, ingest.max_duration_s) == (30, 600)
     assert {"Gaming", "Music"} <= set(ingest.excluded_categories)
+    assert ingest.language.cumulative_ratio == 0.9
     assert (segmentation.clip_duration_s, segmentation.max_clips_per_video) == (10, 3)
     assert [e.name for e in config.features.extractors] == ["slowfast_r50", "vggish"]
     clustering = config.clustering
@@ -47,6 +48,7 @@ def test_local_yaml_takes_nearly_every_video() -> None:
     assert config.ingest.min_duration_s == 5
     assert config.ingest.max_duration_s >= 36_000
     assert config.ingest.excluded_keywords == config.ingest.excluded_categories == []
+    assert not config.ingest.language.is_on
     assert config.clustering.n_clusters == "auto"
     assert config.clustering.preprocess == "standardise"
     assert config.selection.size == "50%"

@@ -104,7 +104,7 @@ def test_a_key_given_twice_is_refused_with_both_lines(problems_of: ProblemsOf) -
         ("ingest: {excluded_keywords: ['!!']}", "expected a letter or digit in each"),
         ("ingest: {excluded_categories: [20]}", "got 20. Write '20', in quotes."),
         ("input: {uri: no}", "Write 'no', in quotes: YAML 1.1 reads no as false."),
-        ("input: {uri: [a]}", "expected text, got a list of 1."),
+        ("storage: {root: [a]}", "expected text that is not empty, got a list of 1."),
         ("input: {columns: {link: a}}", "expected keys from video_id, uri, title"),
         ("input: {allowed_schemes: ['a b']}", "expected a URI scheme such as file"),
         ("input: 5", "expected a mapping with keys from: uri, format"),
@@ -344,6 +344,13 @@ def test_an_override_of_a_text_option_is_taken_as_it_stands(
     written: str, value: str
 ) -> None:
     assert load_config(None, [f"input.uri={written}"]).config.input.uri == value
+
+
+def test_an_input_may_be_a_list() -> None:
+    config = load_config(None, ["input.uri=[~/a, 'table:b']"]).config
+    assert config.input.uris == [os.path.expanduser("~/a"), "table:b"]  # noqa: PTH111
+    assert load_config(None, ["input.uri=x"]).config.input.uris == ["x"]
+    assert load_config(None).config.input.uris == []
 
 
 def test_overrides_reach_into_mappings_and_lists() -> None:

@@ -96,8 +96,10 @@ def test_any_values_survive_being_written_and_read(
 def test_the_printed_default_of_every_option_is_its_default(
     option: Option, tmp_path: Path
 ) -> None:
-    section, _, name = option.path.partition(".")
-    text = f"{section}: {{{name}: {option.default}}}" if name else "spark: {}"
+    *sections, name = option.path.split(".")
+    text = f"{name}: {option.default}" if sections else "spark: {}"
+    for section in reversed(sections):
+        text = f"{section}: {{{text}}}"
     path = tmp_path / "one.yaml"
     path.write_text(text, encoding="utf-8")
     assert load_config(path).config == Config()

@@ -46,7 +46,7 @@ def test_platform_packages_are_no_hard_dependency() -> None:
     names = {re.split(r"[<>=\[ ]", line)[0] for line in metadata["dependencies"]}
     assert names.isdisjoint({"pyspark", "delta-spark", "torch", "torchvision"})
     extras = metadata["optional-dependencies"]
-    assert set(extras) == {"local", "models", "report", "test", "all"}
+    assert set(extras) == {"language", "local", "models", "report", "test", "all"}
 
 
 def test_every_dependency_of_the_tests_is_pinned() -> None:
@@ -59,6 +59,7 @@ def test_every_dependency_of_the_tests_is_pinned() -> None:
     extras = metadata["optional-dependencies"]
     wanted = [
         *metadata["dependencies"],
+        *extras["language"],
         *extras["local"],
         *extras["report"],
         *extras["test"],

@@ -103,6 +103,12 @@ def test_the_wheel_carries_what_is_read_at_run_time(bare: Path) -> None:
         text=True,
         check=True,
     ).stdout
-    for name in ("conf/paper.yaml", "report/report.html.j2", "py.typed"):
+    for name in (
+        "conf/paper.yaml",
+        "conf/keywords/gaming.txt",
+        "conf/queries/keywords.txt",
+        "report/report.html.j2",
+        "py.typed",
+    ):
         assert f"acav_spark/{name}" in listing
     assert "tests/" not in listing

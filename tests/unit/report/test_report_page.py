@@ -21,12 +21,14 @@ from acav_spark.report import (
     ClusterSizes,
     Correspondence,
     EpochCurve,
+    FilmStrip,
     FunnelStep,
     ReasonCount,
     ReportData,
     SeedResult,
     SelectionProgress,
     StageRun,
+    StripClip,
     TableInfo,
     poster_jpeg,
     render_report,
@@ -140,6 +142,23 @@ def full_data() -> ReportData:
                 for s in range(5)
             ],
         ),
+        strips=[
+            FilmStrip(
+                "v1",
+                "file:///v/one.mp4",
+                HOSTILE,
+                40.0,
+                "inside_shots",
+                [0.0, 12.5, 30.0],
+                [(0.0, 10.0), (15.0, 25.0), (30.0, 40.0)],
+                [StripClip("v1_a", 15.0, 25.0, 3), StripClip("v1_b", 30.0, 40.0)],
+                [
+                    *[poster_jpeg(NOISE.integers(0, 255, (9, 16, 3), np.uint8))] * 11,
+                    None,
+                ],
+                "time_limit: not every frame could be decoded again",
+            )
+        ],
         stage_runs=[
             StageRun(
                 "ingest_videos",
@@ -298,7 +317,7 @@ def test_a_missing_part_says_so_and_the_rest_is_there(
 def test_a_report_of_nothing_is_a_page() -> None:
     html = render_report(bare())
 
-    assert html.count('class="nothing"') == 12
+    assert html.count('class="nothing"') == 13
     assert "<svg" not in html
     assert "No run is recorded." in html
 
@@ -488,3 +507,16 @@ def test_a_browser_shows_the_page(html: str, tmp_path: Path, width: int) -> None
     assert len(colours) > 500, "posters, figures and text have many colours"
     for band in np.array_split(picture[:, :width], 5):
         assert band.std() > 5, "no part of the page is blank"
+
+
+def test_a_film_strip_shows_frames_shots_candidates_and_clips(html: str) -> None:
+    section = html[html.index('<section id="strips">') :]
+    section = section[: section.index("</section>")]
+    assert section.count('<img src="data:image/jpeg') == 11
+    assert 'class="cuts" d="M312.5 0V8M750 0V8"' in section
+    assert 'class="clip selected" d="M375 23h249v10h-249z"' in section
+    assert 'class="clip" d="M750 23h249v10h-249z"' in section
+    assert "3 shots" in section
+    assert "3 candidates" in section
+    assert "rank 3</title>" in section
+    assert "not every frame" in section

@@ -15,6 +15,7 @@ from acav_spark.segment import (
     measure_video_isolated,
 )
 from acav_spark.segment.clips import MAX_CANDIDATES
+from acav_spark.segment.signature import FINE_FRAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,11 +25,12 @@ def _measured(
     *edges: float,
     rms: float | list[float] = 0.1,
     motion: float | list[float] = 1.0,
-    levels: list[int] | None = None,
+    words: list[int] | None = None,
+    has_elements: bool = False,
 ) -> VideoMeasurements:
-    """Return measurements of a video with cuts at ``edges``."""
+    """Return measurements of a video with cuts at ``edges``, two frames a second."""
     n_windows = int(edges[-1] / 0.5) + 1
-    grey = np.resize(np.array(levels or [100], dtype=np.uint8), n_windows)
+    seen = np.resize(np.array(words or [100], dtype=np.uint8), n_windows)
     return VideoMeasurements(
         shots=tuple(Shot(a, b) for a, b in pairwise(edges)),
         n_frames=round(edges[-1] * 25),
@@ -39,10 +41,10 @@ def _measured(
         window_s=0.5,
         rms=np.resize(np.array(rms, dtype=np.float32), n_windows),
         motion=np.resize(np.array(motion, dtype=np.float32), n_windows),
-        thumbnails=np.broadcast_to(
-            grey[:, np.newaxis, np.newaxis, np.newaxis], (n_windows, 8, 8, 3)
-        ),
-        thumbnail_times_s=np.arange(n_windows, dtype=np.float64) / 2,
+        frame_times_s=np.arange(n_windows, dtype=np.float64) / 2,
+        words=np.repeat(seen[:, np.newaxis], 5, axis=1),
+        elements=np.repeat(seen[: n_windows * has_elements, np.newaxis], 76, axis=1),
+        confidences=np.full(n_windows, 99, dtype=np.uint8),
         width=64,
         height=48,
         frame_rate=25.0,
@@ -51,10 +53,9 @@ def _measured(
 
 
 def test_the_clips_that_are_least_alike_are_cut() -> None:
-    levels = [level for level in (100, 120, 255, 110, 0) for _ in range(20)]
-    plan = cut_plan(
-        _measured(0, 50, levels=[*levels, 0]), clip_duration_s=10, max_clips=2
-    )
+    mixed = [1, 2, 3, 4] * 5
+    words = [*mixed, *mixed, *([2] * 20), *mixed, *([3] * 20), 3]
+    plan = cut_plan(_measured(0, 50, words=words), clip_duration_s=10, max_clips=2)
     assert [(clip.start_s, clip.end_s) for clip in plan.clips] == [
         (20.0, 30.0),
         (40.0, 50.0),
@@ -62,8 +63,31 @@ def test_the_clips_that_are_least_alike_are_cut() -> None:
     assert (plan.rule, plan.n_shots, plan.n_candidates) == ("inside_shots", 1, 5)
 
 
+def test_clips_carry_their_signatures() -> None:
+    words = [7] * 20 + [8] * 21
+    plain, full = (
+        cut_plan(
+            _measured(0, 20, words=words, has_elements=has_elements),
+            clip_duration_s=10,
+            max_clips=2,
+        ).clips
+        for has_elements in (False, True)
+    )
+    assert [clip.fine_signature for clip in plain] == [None, None]
+    for index, (one, other) in enumerate(zip(plain, full, strict=True)):
+        assert one.signature == other.signature
+        # Stretches of 3 s every 1.5 s; one word of a value each.
+        bits = np.unpackbits(np.frombuffer(one.signature, np.uint8), bitorder="little")
+        assert (bits.size, bits.sum()) == (6 * 5 * 248, 6 * 5)
+        assert bits[7 + index] == 1
+        assert other.fine_signature is not None
+        frames = np.frombuffer(other.fine_signature, FINE_FRAME)
+        np.testing.assert_array_equal(frames["time_ms"], np.arange(20) * 500)
+        assert set(frames["elements"].ravel()) == {7 + index}
+
+
 def test_at_most_so_many_clips_are_cut_in_the_order_of_time() -> None:
-    measured = _measured(0, 61, 100, levels=[0, 50, 100, 150, 200, 250])
+    measured = _measured(0, 61, 100, words=[0, 50, 100, 150, 200, 240])
     for max_clips in (1, 2, 3, 20):
         clips = cut_plan(measured, clip_duration_s=10, max_clips=max_clips).clips
         assert len(clips) == min(max_clips, 9)
@@ -134,7 +158,7 @@ def test_too_silent_or_still_stretches_are_not_proposed(
 
 
 def test_a_day_of_video_is_planned_from_an_even_share_of_its_candidates() -> None:
-    hours = _measured(0, 4 * MAX_CANDIDATES, levels=[0, 80, 160])
+    hours = _measured(0, 4 * MAX_CANDIDATES, words=[0, 80, 160])
     plan = cut_plan(hours, clip_duration_s=2, max_clips=3)
     assert plan.n_candidates == 2 * MAX_CANDIDATES
     assert len(plan.clips) == 3

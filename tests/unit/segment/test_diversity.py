@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acav_spark.segment import choose_diverse, thumbnail_similarity
+from acav_spark.segment import choose_diverse
 from acav_spark.segment import diversity as diversity_module
 
 if TYPE_CHECKING:
@@ -106,35 +106,3 @@ def test_impossible_questions_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="similarity"):
         choose_diverse(similarity, n_choose)
-
-
-def _frames(*levels: int) -> NDArray[np.uint8]:
-    grey = np.array(levels, dtype=np.uint8).reshape(-1, 1, 1, 1)
-    return np.broadcast_to(grey, (len(levels), 8, 8, 3))
-
-
-def test_similarity_is_one_for_the_same_and_zero_for_opposites() -> None:
-    similarity = thumbnail_similarity(
-        [_frames(0, 0), _frames(255), _frames(0), _frames(0, 255)]
-    )
-    expected = np.array(
-        [
-            [1.0, 0.0, 1.0, 0.75],
-            [0.0, 1.0, 0.0, 0.75],
-            [1.0, 0.0, 1.0, 0.75],
-            [0.75, 0.75, 0.75, 1.0],
-        ]
-    )
-    np.testing.assert_allclose(similarity, expected, atol=1e-6)
-
-
-def test_similarity_grows_as_pictures_get_nearer() -> None:
-    similarity = thumbnail_similarity([_frames(100), _frames(120), _frames(200)])
-    assert similarity[0, 1] == pytest.approx(1 - 20 / 255)
-    assert similarity[0, 1] > similarity[1, 2] > similarity[0, 2]
-
-
-def test_a_stretch_without_thumbnails_is_like_nothing() -> None:
-    similarity = thumbnail_similarity([_frames(), _frames(1)])
-    np.testing.assert_array_equal(similarity, [[0.0, 0.0], [0.0, 1.0]])
-    assert thumbnail_similarity([]).shape == (0, 0)

@@ -107,7 +107,7 @@ def test_cuts_are_those_of_ffmpeg(data_dir: Path, name: str, threshold: float) -
     assert all(a.end_s == b.start_s for a, b in pairwise(shots))
 
 
-def test_silence_stillness_and_thumbnails_are_measured_where_they_are(
+def test_silence_stillness_and_signatures_are_measured_where_they_are(
     tmp_path: Path,
 ) -> None:
     path = _write_shots(
@@ -127,10 +127,11 @@ def test_silence_stillness_and_thumbnails_are_measured_where_they_are(
     assert (measured.motion[:8] < 0.02).all()
     assert measured.motion[8] > 5
     assert (measured.motion[9:12] < 1).all()
-    assert measured.thumbnails.shape == (12, 8, 8, 3)
-    np.testing.assert_allclose(measured.thumbnail_times_s, np.arange(12) / 2)
-    levels = measured.thumbnails.mean(axis=(1, 2, 3))
-    np.testing.assert_allclose(levels, [30] * 8 + [200] * 4, atol=3)
+    assert (measured.words.shape, measured.elements.shape) == ((60, 5), (0, 76))
+    np.testing.assert_allclose(measured.frame_times_s, np.arange(60) / 10)
+    # Flat pictures: every element is near 0, and there is nothing to trust.
+    assert set(measured.words.ravel()) == {121}
+    assert measured.confidences.max() < 10
 
 
 def test_one_bad_packet_does_not_cost_a_video(data_dir: Path) -> None:
@@ -144,13 +145,13 @@ def test_one_bad_packet_does_not_cost_a_video(data_dir: Path) -> None:
 
 def test_a_sandbox_measures_the_same(tmp_path: Path) -> None:
     path = _write_shots(tmp_path / "same.mkv", [30, 200], loudness=[0.1, 0.2])
-    here = measure_video(path, 10.0, max_pixels=_MAX_PIXELS)
+    here = measure_video(path, 10.0, max_pixels=_MAX_PIXELS, keep_elements=True)
 
     with Sandbox(Limits(time_s=30)) as sandbox:
-        there = measure_video_isolated(sandbox, path, 10.0)
+        there = measure_video_isolated(sandbox, path, 10.0, keep_elements=True)
 
     assert there.shots == here.shots
-    for name in ("rms", "motion", "thumbnails", "thumbnail_times_s"):
+    for name in ("rms", "motion", "frame_times_s", "words", "elements", "confidences"):
         one, other = getattr(here, name), getattr(there, name)
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)

@@ -1,0 +1,1 @@
+"""Compiled loops of ingest (numba); importing this package imports numba."""

@@ -1,0 +1,297 @@
+"""Looking for phrases in UTF-8 text, character by character, without making strings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from acav_spark.compiling import compiled, inlined
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# What a character does to the word before it.
+BREAK: Final = 0
+LETTER: Final = 1
+KATAKANA: Final = 2
+ALONE: Final = 3
+MARK: Final = 4
+ALONE_MARK: Final = 5
+APOSTROPHE: Final = 6
+UNSEEN: Final = 7
+SEVERAL: Final = 8
+ODD: Final = 9
+KIND_BITS: Final = 0x0F
+
+# What else a character can do when text is normalised: move among combining characters,
+# or melt with the one before or after it.
+COMBINING: Final = 0x10
+MELTS_BACK: Final = 0x20
+MELTS_ON: Final = 0x40
+
+NOT_FOUND: Final = -1
+UNDECIDED: Final = -2
+
+_NOTHING = 0  # kind of word that is read: none, or one of LETTER, KATAKANA, ALONE
+_QUOTE = 39
+_PRIME = np.uint64(0x9E3779B97F4A7C15)
+_NEVER = 1 << 62
+
+
+@inlined
+def code_hash(state: int, code: int) -> int:
+    """Return the hash of a word that is one character longer."""
+    mixed = (np.uint64(state) ^ np.uint64(code)) * _PRIME
+    return mixed ^ (mixed >> np.uint64(29))
+
+
+@inlined
+def step_hash(state: int, word: int) -> int:
+    """Return the hash of a state and a word."""
+    return code_hash(code_hash(np.uint64(7), state), word)
+
+
+@compiled
+def fill_words(
+    codes: NDArray[np.int32], starts: NDArray[np.int64], slots: NDArray[np.int32]
+) -> None:
+    """Write words to free slots of a hash table of a power of two of slots, -1 free."""
+    last = slots.size - 1
+    for word in range(starts.size - 1):
+        state = np.uint64(0)
+        for i in range(starts[word], starts[word + 1]):
+            state = code_hash(state, codes[i])
+        slot = np.int64(state & np.uint64(last))
+        while slots[slot] >= 0:
+            slot = (slot + 1) & last
+        slots[slot] = word
+
+
+@compiled
+def fill_steps(steps: NDArray[np.int32], slots: NDArray[np.int32]) -> None:
+    """Write rows of (state, word, next state) to slots, whose -1 are free."""
+    last = slots.size - 1
+    for row in range(steps.shape[0]):
+        state = step_hash(steps[row, 0], steps[row, 1])
+        slot = np.int64(state & np.uint64(last))
+        while slots[slot] >= 0:
+            slot = (slot + 1) & last
+        slots[slot] = row
+
+
+@inlined
+def _word_of(
+    mixed: int,
+    read: NDArray[np.int32],
+    n_read: int,
+    codes: NDArray[np.int32],
+    word_starts: NDArray[np.int64],
+    word_slots: NDArray[np.int32],
+) -> int:
+    """Return the number of the word that was read, or -1 if it is in no phrase."""
+    last = word_slots.size - 1
+    slot = np.int64(mixed & np.uint64(last))
+    while word_slots[slot] >= 0:
+        word = word_slots[slot]
+        start = word_starts[word]
+        n_same = 0
+        if word_starts[word + 1] - start == n_read:
+            while n_same < n_read and codes[start + n_same] == read[n_same]:
+                n_same += 1
+            if n_same == n_read:
+                return word
+        slot = (slot + 1) & last
+    return -1
+
+
+@inlined
+def _state_after(
+    state: int,
+    word: int,
+    steps: NDArray[np.int32],
+    step_slots: NDArray[np.int32],
+    states: NDArray[np.int32],
+) -> int:
+    """Return the state of the automaton after one more word."""
+    if word < 0:
+        return 0
+    last = step_slots.size - 1
+    while True:
+        slot = np.int64(step_hash(state, word) & np.uint64(last))
+        while step_slots[slot] >= 0:
+            step = step_slots[slot]
+            if steps[step, 0] == state and steps[step, 1] == word:
+                return np.int64(steps[step, 2])
+            slot = (slot + 1) & last
+        if state == 0:
+            return 0
+        state = np.int64(states[state, 0])
+
+
+@compiled
+def first_phrases(
+    data: NDArray[np.uint8],
+    text_starts: NDArray[np.int64],
+    row_starts: NDArray[np.int64],
+    kinds: NDArray[np.uint8],
+    folded: NDArray[np.int32],
+    several: NDArray[np.int32],
+    classes: NDArray[np.uint8],
+    codes: NDArray[np.int32],
+    word_starts: NDArray[np.int64],
+    word_slots: NDArray[np.int32],
+    steps: NDArray[np.int32],
+    step_slots: NDArray[np.int32],
+    states: NDArray[np.int32],
+    lengths: NDArray[np.int32],
+    found: NDArray[np.int32],
+) -> None:
+    """Write for each row the first phrase of its first text that has one.
+
+    Parameters
+    ----------
+    data : ndarray of uint8
+        Texts in UTF-8, one after another.
+    text_starts : ndarray of int64, shape (n_texts + 1,)
+        Where each begins in ``data``.
+    row_starts : ndarray of int64, shape (n_rows + 1,)
+        Where the texts of each row begin in ``text_starts``.
+    kinds, folded : ndarray of uint8 and int32, shape (n_codes,)
+        What each code point does to words and, in the upper bits, to its neighbours,
+        and what it is folded to; those beyond are ``ODD``.
+    several : ndarray of int32, shape (n, 2)
+        Kinds and codes of what ``SEVERAL`` are folded to: ``folded`` has the row before
+        the first, which has their number.
+    classes : ndarray of uint8, shape (n_codes, 2)
+        Combining classes at the beginning and end of each code point, 0 for none.
+    codes, word_starts, word_slots : ndarray of int32, int64 and int32
+        Words of the phrases, and their hash table; see ``fill_words``.
+    steps, step_slots : ndarray of int32
+        Steps of the automaton, and their hash table; see ``fill_steps``.
+    states : ndarray of int32, shape (n_states, 3)
+        State to fall back to, depth, and phrase that ends there or -1.
+    lengths : ndarray of int32, shape (n_phrases,)
+        Words of each phrase.
+    found : ndarray of int32, shape (n_rows,)
+        Rows that are not ``NOT_FOUND`` are left alone; else written: the phrase, or
+        ``UNDECIDED`` where an ``ODD`` character, characters that change each other when
+        they are normalised, or broken UTF-8 came before it was known.
+    """
+    longest = 0
+    for word in range(word_starts.size - 1):
+        longest = max(longest, word_starts[word + 1] - word_starts[word])
+    read = np.empty(longest + 1, np.int32)
+    for row in range(found.size):
+        if found[row] != NOT_FOUND:
+            continue
+        for text in range(row_starts[row], row_starts[row + 1]):
+            place, end = text_starts[text], text_starts[text + 1]
+            kind, n_read, is_quoted = _NOTHING, 0, False
+            mixed = np.uint64(0)
+            state, n_words = 0, 0
+            best, best_start = -1, _NEVER
+            is_over = False
+            flags, ends, n_more, more = 0, 0, 0, 0
+            while not is_over:
+                if n_more > 0:
+                    what, code = several[more, 0], np.int64(several[more, 1])
+                    more, n_more = more + 1, n_more - 1
+                elif place < end:
+                    # One code point; broken UTF-8 is no character at all.
+                    byte = data[place]
+                    code, width = np.int64(byte), 1
+                    if byte >= 0x80:
+                        if byte >= 0xF0:
+                            code, width = code & 0x07, 4
+                        elif byte >= 0xE0:
+                            code, width = code & 0x0F, 3
+                        else:
+                            code, width = code & 0x1F, 2
+                        if place + width > end:
+                            best = UNDECIDED
+                            break
+                        for i in range(1, width):
+                            code = code << 6 | np.int64(data[place + i] & 0x3F)
+                    place += width
+                    if code >= kinds.size:
+                        best = UNDECIDED
+                        break
+                    bits = np.int64(kinds[code])
+                    what = bits & KIND_BITS
+                    if what == UNSEEN:
+                        continue
+                    if what == ODD or (
+                        bits & MELTS_BACK and (flags & MELTS_ON or ends)
+                    ):
+                        best = UNDECIDED
+                        break
+                    if bits & COMBINING:
+                        # Out of order, they would be put in order.
+                        begins = classes[code, 0]
+                        if begins and begins < ends:
+                            best = UNDECIDED
+                            break
+                        ends = classes[code, 1]
+                    else:
+                        ends = 0
+                    flags = bits
+                    code = np.int64(folded[code])
+                    if what == SEVERAL:
+                        more, n_more = code + 1, several[code, 0]
+                        continue
+                else:
+                    what, code, is_over = BREAK, 0, True
+                grows = (
+                    (kind == LETTER and what in (LETTER, MARK))
+                    or (kind == KATAKANA and what == KATAKANA)
+                    or (kind in (KATAKANA, ALONE) and what in (MARK, ALONE_MARK))
+                )
+                if kind == LETTER and what == APOSTROPHE and not is_quoted:
+                    is_quoted = True
+                    continue
+                if not grows and kind != _NOTHING:
+                    # A word is over: look it up, and go on with the automaton.
+                    word = -1
+                    if n_read <= longest:
+                        word = _word_of(
+                            mixed, read, n_read, codes, word_starts, word_slots
+                        )
+                    state = _state_after(state, word, steps, step_slots, states)
+                    n_words += 1
+                    phrase = states[state, 2]
+                    if phrase >= 0:
+                        start = n_words - lengths[phrase]
+                        if start < best_start or (
+                            start == best_start and phrase < best
+                        ):
+                            best, best_start = phrase, start
+                    # What is still being read begins later than what was found.
+                    if best >= 0 and n_words - states[state, 1] > best_start:
+                        break
+                    kind, n_read, mixed = _NOTHING, 0, np.uint64(0)
+                    is_quoted = False
+                if what in (BREAK, APOSTROPHE):
+                    continue
+                if kind == _NOTHING:
+                    if what == MARK:
+                        kind = LETTER
+                    elif what == ALONE_MARK:
+                        kind = ALONE
+                    else:
+                        kind = np.int64(what)
+                if is_quoted:
+                    if n_read <= longest:
+                        if n_read < longest:
+                            read[n_read] = _QUOTE
+                        n_read += 1
+                    mixed = code_hash(mixed, _QUOTE)
+                    is_quoted = False
+                if n_read <= longest:
+                    if n_read < longest:
+                        read[n_read] = code
+                    n_read += 1
+                mixed = code_hash(mixed, code)
+            if best != -1:
+                found[row] = best
+                break
