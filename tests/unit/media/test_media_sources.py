@@ -418,4 +418,5 @@ def test_a_container_in_the_place_of_a_user_is_no_credential() -> None:
 
 
 def _path() -> str:
-    return os.pathsep.join([str(_HERE), os.environ.get("PYTHONPATH", "")])
+    known = [str(_HERE), str(_HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
+    return os.pathsep.join(known)
