@@ -98,7 +98,9 @@ def judged_columns(
         for field in FIELDS:
             values[field][row] = fields.get(_result_name(field))
     arrays = {
-        _result_name(field): _array(values[field], raw.get(field), field)
+        _result_name(field): pa.array(
+            values[field], RESULT.field(_result_name(field)).type
+        )
         for field in FIELDS
         if _result_name(field) in RESULT.names
     }
@@ -289,14 +291,6 @@ def _with(
     for row, fields in replaced.items():
         column[row] = fields.get(name)
     return pa.array(column, RESULT.field(name).type)
-
-
-def _array(values: Values, given: pa.Array | None, field: str) -> pa.Array:
-    """Return values as an array; the given one, where nothing has changed."""
-    kind = RESULT.field(_result_name(field)).type
-    if given is not None and given.type == kind and given.to_pylist() == values:
-        return given
-    return pa.array(values, kind)
 
 
 def _youtube_id(uri: str) -> str | None:
