@@ -80,6 +80,8 @@ def test_columns_are_searched_as_single_texts_are(texts: list[str]) -> None:
     ),
     st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), max_size=12),
 )
+@example([["c"], ["b", "c", "a"]], ["b", "c", "a"])
+@example([["b", "c"], ["b"]], ["b", "c"])
 def test_the_phrase_that_begins_first_is_found_of_those_the_first_given(
     phrases: list[list[str]], words: list[str]
 ) -> None:
