@@ -57,6 +57,42 @@ class SegmentationConfig(Section):
         le=1,
         description="Clips with a larger share of unchanged frames are not proposed.",
     )
+    max_black_fraction: float = Field(
+        default=0.99,
+        ge=0,
+        le=1,
+        description="Clips that are black for a larger share are not proposed.",
+    )
+    max_flat_fraction: float = Field(
+        default=0.99,
+        ge=0,
+        le=1,
+        description="Clips of one colour for a larger share are not proposed.",
+    )
+    max_tone_fraction: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Clips with a larger share of one tone or noise are not proposed.",
+    )
+    max_clipped_fraction: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Clips with a larger share of clipped samples are not proposed.",
+    )
+    max_missing_audio_fraction: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Clips without sound for a larger share are not proposed.",
+    )
+    max_dropped_fraction: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Clips with a larger share of dropped frames are not proposed.",
+    )
     store_fine_signature: bool = Field(
         default=False,
         description="Whether clips keep a signature of each frame, 81 bytes a frame.",

@@ -15,6 +15,7 @@ from acav_spark.segment.signature_matching import (
 )
 from acav_spark.segment.types import (
     Candidate,
+    ClipLimits,
     ClipPlan,
     Segmentation,
     Shot,
@@ -24,6 +25,7 @@ from acav_spark.segment.types import (
 __all__ = [
     "Alignment",
     "Candidate",
+    "ClipLimits",
     "ClipPlan",
     "Segmentation",
     "Shot",

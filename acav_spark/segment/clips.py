@@ -14,7 +14,10 @@ from acav_spark.segment.signature import (
     fine_signature,
     pairwise_similarity,
 )
-from acav_spark.segment.types import Candidate, ClipPlan, Segmentation
+from acav_spark.segment.sound import SILENT_RMS
+from acav_spark.segment.timeline import FrameTimeline
+from acav_spark.segment.types import Candidate, ClipLimits, ClipPlan, Segmentation
+from acav_spark.segment.windows import share_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +26,6 @@ if TYPE_CHECKING:
 
     from acav_spark.segment.types import VideoMeasurements
 
-# -80 dB of full scale: what codecs make of digital silence, and far below any room.
-SILENT_RMS = 1e-4
 # scdet's mean difference in per cent: a still picture has 0 to 0.02 after coding.
 STILL_MOTION = 0.02
 # So much shorter than a clip, a video gives one clip of its whole length: headers,
@@ -39,8 +40,7 @@ def cut_plan(
     *,
     clip_duration_s: float,
     max_clips: int,
-    max_silence_fraction: float = 1.0,
-    max_stillness_fraction: float = 1.0,
+    limits: ClipLimits | None = None,
     duration_s: float | None = None,
 ) -> Segmentation:
     """Return the clips of one video.
@@ -53,8 +53,8 @@ def cut_plan(
         Length of a clip in seconds.
     max_clips : int
         At most so many; the ones least alike are taken (paper, section 3.2).
-    max_silence_fraction, max_stillness_fraction : float, default 1.0
-        Candidates with larger shares are not proposed.
+    limits : ClipLimits, optional
+        Candidates beyond one of them are not proposed; by default all are.
     duration_s : float, optional
         Length of the video by its table row, where shorter than the measured one.
 
@@ -73,14 +73,14 @@ def cut_plan(
     if not candidates:
         candidates, rule = _whole_video(measurements, end_s, clip_duration_s)
     n_candidates = len(candidates)
-    plans = [
-        plan
-        for plan in (_plan(measurements, c) for c in _thinned(candidates))
-        if plan.silence_fraction <= max_silence_fraction
-        and plan.stillness_fraction <= max_stillness_fraction
-    ]
+    limits = limits or ClipLimits()
+    timeline = FrameTimeline(
+        measurements.frame_times_s, measurements.is_black, measurements.is_flat
+    )
+    plans = [_plan(measurements, timeline, one) for one in _thinned(candidates)]
+    plans = [plan for plan in plans if limits.allow(plan)]
     if candidates and not plans:
-        rule = "silent_or_still"
+        rule = "beyond_limits"
     similarity = pairwise_similarity([plan.signature for plan in plans])
     chosen = choose_diverse(similarity, max_clips)
     return Segmentation(
@@ -113,38 +113,36 @@ def _thinned(candidates: Sequence[Candidate]) -> list[Candidate]:
     return [candidates[i * len(candidates) // n_kept] for i in range(n_kept)]
 
 
-def _plan(measurements: VideoMeasurements, candidate: Candidate) -> ClipPlan:
-    seen = ~np.isnan(measurements.motion)
+def _plan(
+    measurements: VideoMeasurements, timeline: FrameTimeline, candidate: Candidate
+) -> ClipPlan:
+    start_s, end_s = candidate.start_s, candidate.end_s
+
+    def share(curve: NDArray[np.bool_] | NDArray[np.float32]) -> float:
+        return share_of(curve, start_s, end_s, window_s=measurements.window_s)
+
+    # A window without a frame shows the frame before it: nothing changes.
+    is_still = np.isnan(measurements.motion) | (measurements.motion < STILL_MOTION)
+    black_fraction, flat_fraction = timeline.black_and_flat(start_s, end_s)
+    n_dropped_frames, dropped_fraction = timeline.dropped(start_s, end_s)
     return ClipPlan(
-        start_s=candidate.start_s,
-        end_s=candidate.end_s,
+        start_s=start_s,
+        end_s=end_s,
         shot_index=candidate.shot_index,
         crosses_cut=candidate.crosses_cut,
-        silence_fraction=_share(measurements, measurements.rms < SILENT_RMS, candidate),
-        # A window without a frame shows the frame before it: nothing changes.
-        stillness_fraction=_share(
-            measurements, ~seen | (measurements.motion < STILL_MOTION), candidate
-        ),
+        silence_fraction=share(measurements.rms < SILENT_RMS),
+        stillness_fraction=share(is_still),
+        black_fraction=black_fraction,
+        flat_fraction=flat_fraction,
+        tone_fraction=share(measurements.is_constant),
+        clipped_fraction=share(measurements.clipped),
+        missing_audio_fraction=share(measurements.missing),
+        n_dropped_frames=n_dropped_frames,
+        dropped_fraction=dropped_fraction,
         signature=coarse_signature(
-            measurements.frame_times_s,
-            measurements.words,
-            candidate.start_s,
-            candidate.end_s,
+            measurements.frame_times_s, measurements.words, start_s, end_s
         ),
     )
-
-
-def _share(
-    measurements: VideoMeasurements, is_so: NDArray[np.bool_], candidate: Candidate
-) -> float:
-    """Return the share of a stretch that its windows, cut at its ends, say is so."""
-    starts = np.arange(len(is_so)) * measurements.window_s
-    overlap = np.minimum(starts + measurements.window_s, candidate.end_s) - np.maximum(
-        starts, candidate.start_s
-    )
-    overlap = np.clip(overlap, 0.0, None)
-    total = float(overlap.sum())
-    return round(float(overlap[is_so].sum()) / total, 6) if total else 1.0
 
 
 def _with_fine(measurements: VideoMeasurements, plan: ClipPlan) -> ClipPlan:

@@ -6,7 +6,7 @@ little alike.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ from acav_spark.rows import (
 from acav_spark.runs import StageResult
 from acav_spark.segment.clips import cut_plan
 from acav_spark.segment.isolated import measure_video_isolated
+from acav_spark.segment.types import ClipLimits
 from acav_spark.settings import settle
 
 if TYPE_CHECKING:
@@ -58,6 +59,13 @@ _CLIP = pa.struct(
         ("crosses_cut", pa.bool_()),
         ("silence_fraction", pa.float64()),
         ("stillness_fraction", pa.float64()),
+        ("black_fraction", pa.float64()),
+        ("flat_fraction", pa.float64()),
+        ("tone_fraction", pa.float64()),
+        ("clipped_fraction", pa.float64()),
+        ("missing_audio_fraction", pa.float64()),
+        ("n_dropped_frames", pa.int32()),
+        ("dropped_fraction", pa.float64()),
         ("signature", pa.binary()),
         ("fine_signature", pa.binary()),
     ]
@@ -77,6 +85,7 @@ _RESULT = result_schema(
     ("height", pa.int32()),
     ("frame_rate", pa.float64()),
     ("sample_rate_hz", pa.int32()),
+    ("audio_offset_s", pa.float64()),
 )
 
 
@@ -87,8 +96,7 @@ class _Rules:
     clip_duration_s: float
     max_clips: int
     shot_threshold: float
-    max_silence_fraction: float
-    max_stillness_fraction: float
+    clip_limits: ClipLimits
     store_fine_signature: bool
     sources: SourceRules
     limits: Limits
@@ -160,8 +168,9 @@ def _rules(config: Config) -> _Rules:
         clip_duration_s=cut.clip_duration_s,
         max_clips=cut.max_clips_per_video,
         shot_threshold=cut.shot_threshold,
-        max_silence_fraction=cut.max_silence_fraction,
-        max_stillness_fraction=cut.max_stillness_fraction,
+        clip_limits=ClipLimits(
+            **{limit.name: getattr(cut, limit.name) for limit in fields(ClipLimits)}
+        ),
         store_fine_signature=cut.store_fine_signature,
         sources=source_rules(config),
         limits=decoding_limits(config),
@@ -175,7 +184,7 @@ def _write(
     marks = (F.lit(the_hash).alias("stage_hash"), F.lit(run_id).alias("run_id"))
     clips = good.select(
         F.col("item_id").alias("video_id"),
-        *("width", "height", "frame_rate", "sample_rate_hz"),
+        *("width", "height", "frame_rate", "sample_rate_hz", "audio_offset_s"),
         F.inline("clips"),
     )
     context.warehouse.insert("clips", clips.select("*", *marks))
@@ -215,8 +224,7 @@ def _segmented(item: Mapping[str, Any], rules: _Rules) -> dict[str, object]:
             measured,
             clip_duration_s=rules.clip_duration_s,
             max_clips=rules.max_clips,
-            max_silence_fraction=rules.max_silence_fraction,
-            max_stillness_fraction=rules.max_stillness_fraction,
+            limits=rules.clip_limits,
             duration_s=item["duration_s"],
         )
     except MediaError as error:
@@ -241,4 +249,5 @@ def _segmented(item: Mapping[str, Any], rules: _Rules) -> dict[str, object]:
         "height": measured.height,
         "frame_rate": measured.frame_rate,
         "sample_rate_hz": measured.sample_rate_hz,
+        "audio_offset_s": measured.audio_offset_s,
     }

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
+from acav_spark.segment.blank import black_and_flat
 from acav_spark.segment.signature_elements import (
     N_CELLS,
     N_CORNERS,
@@ -61,7 +62,7 @@ class SignatureMeter:
     Parameters
     ----------
     keep_elements : bool, default False
-        Whether to keep what fine signatures need: 77 bytes a frame beside 13.
+        Whether to keep what fine signatures need: 77 bytes a frame beside 15.
 
     Notes
     -----
@@ -79,6 +80,7 @@ class SignatureMeter:
         self._times_s = array("d")
         self._packed: list[NDArray[np.uint8]] = []
         self._confidences: list[NDArray[np.uint8]] = []
+        self._blank: list[NDArray[np.bool_]] = []
 
     def add(self, time_s: float, luma: NDArray[np.uint8]) -> None:
         """Take the next frame.
@@ -138,6 +140,16 @@ class SignatureMeter:
         self._flush()
         return np.concatenate([np.empty(0, np.uint8), *self._confidences])
 
+    @property
+    def is_black(self) -> NDArray[np.bool_]:
+        """Which pictures are black, shape (n_frames,); see ``black_and_flat``."""
+        return self._kept_blank()[0]
+
+    @property
+    def is_flat(self) -> NDArray[np.bool_]:
+        """Which pictures are of one colour, shape (n_frames,)."""
+        return self._kept_blank()[1]
+
     def coarse(self) -> bytes:
         """Return the coarse signature of all frames so far."""
         if not self._times_s:
@@ -167,6 +179,13 @@ class SignatureMeter:
         n_bytes = N_BYTES if self._keep_elements else N_WORDS
         return np.concatenate([np.empty((0, n_bytes), np.uint8), *self._packed])
 
+    def _kept_blank(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        self._flush()
+        is_black, is_flat = np.concatenate(
+            [np.empty((2, 0), np.bool_), *self._blank], axis=1
+        )
+        return is_black, is_flat
+
     def _resize(self, width: int, height: int) -> None:
         self._shape = (height, width)
         self._weights = weights_for(width, height)
@@ -180,7 +199,10 @@ class SignatureMeter:
         """Turn the pending sums into elements."""
         if self._n_pending == 0 or self._weights is None:
             return
-        levels = _levels(self._corners[: self._n_pending], self._weights)
+        corners = self._corners[: self._n_pending]
+        levels = _levels(corners, self._weights)
+        rows, columns = self._weights.rows, self._weights.columns
+        self._blank.append(black_and_flat(corners, rows, columns))
         self._n_pending = 0
         confidence = np.median(np.abs(levels), axis=0) * _CONFIDENCE_SCALE
         self._confidences.append(np.minimum(confidence, 255).astype(np.uint8))

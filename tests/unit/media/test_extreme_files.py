@@ -24,6 +24,7 @@ from acav_spark.media import (
 )
 from acav_spark.segment.clips import cut_plan
 from acav_spark.segment.isolated import measure_video_isolated
+from acav_spark.segment.types import ClipLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -219,8 +220,7 @@ def test_a_jump_of_the_clock_is_a_picture_that_stays(
         measured,
         clip_duration_s=10.0,
         max_clips=3,
-        max_silence_fraction=0.9,
-        max_stillness_fraction=0.9,
+        limits=ClipLimits(max_silence_fraction=0.9, max_stillness_fraction=0.9),
         duration_s=1000.3,
     )
     assert plan.clips == ()
@@ -269,8 +269,7 @@ def test_ten_thousand_shots_are_found_and_none_is_long_enough(
         measured,
         clip_duration_s=10.0,
         max_clips=3,
-        max_silence_fraction=0.9,
-        max_stillness_fraction=0.9,
+        limits=ClipLimits(max_silence_fraction=0.9, max_stillness_fraction=0.9),
         duration_s=1000.0,
     )
     assert plan.rule == "across_cuts"

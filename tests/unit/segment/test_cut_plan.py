@@ -9,6 +9,7 @@ import pytest
 
 from acav_spark.media import Limits, Sandbox, probe_isolated
 from acav_spark.segment import (
+    ClipLimits,
     Shot,
     VideoMeasurements,
     cut_plan,
@@ -40,15 +41,21 @@ def _measured(
         audio_end_s=edges[-1],
         window_s=0.5,
         rms=np.resize(np.array(rms, dtype=np.float32), n_windows),
+        is_constant=np.zeros(n_windows, dtype=np.bool_),
+        clipped=np.zeros(n_windows, dtype=np.float32),
+        missing=np.zeros(n_windows, dtype=np.float32),
         motion=np.resize(np.array(motion, dtype=np.float32), n_windows),
         frame_times_s=np.arange(n_windows, dtype=np.float64) / 2,
         words=np.repeat(seen[:, np.newaxis], 5, axis=1),
         elements=np.repeat(seen[: n_windows * has_elements, np.newaxis], 76, axis=1),
         confidences=np.full(n_windows, 99, dtype=np.uint8),
+        is_black=np.zeros(n_windows, dtype=np.bool_),
+        is_flat=np.zeros(n_windows, dtype=np.bool_),
         width=64,
         height=48,
         frame_rate=25.0,
         sample_rate_hz=16000,
+        audio_offset_s=0.0,
     )
 
 
@@ -141,7 +148,7 @@ def test_silence_and_stillness_are_shares_of_the_clip() -> None:
         ({"max_silence_fraction": 0.1, "max_stillness_fraction": 0.1}, []),
     ],
 )
-def test_too_silent_or_still_stretches_are_not_proposed(
+def test_too_beyond_limits_stretches_are_not_proposed(
     limits: dict[str, float], starts: list[float]
 ) -> None:
     rms = [0.1] * 10 + [0.0] * 10 + [0.1] * 21
@@ -150,10 +157,10 @@ def test_too_silent_or_still_stretches_are_not_proposed(
         _measured(0, 20, rms=rms, motion=motion),
         clip_duration_s=10,
         max_clips=3,
-        **limits,
+        limits=ClipLimits(**limits),
     )
     assert [clip.start_s for clip in plan.clips] == starts
-    assert plan.rule == ("inside_shots" if starts else "silent_or_still")
+    assert plan.rule == ("inside_shots" if starts else "beyond_limits")
     assert plan.n_candidates == 2
 
 
