@@ -27,6 +27,7 @@ _LAZY = {
     "batch_greedy": "acav_spark.selection",
     "detect_shots": "acav_spark.segment",
     "extract_features": "acav_spark.features.job",
+    "find_duplicates": "acav_spark.duplicates.job",
     "fit_centroids": "acav_spark.clustering.job",
     "ingest_videos": "acav_spark.ingest.job",
     "mutual_information": "acav_spark.selection",
@@ -40,6 +41,7 @@ __all__ = [  # noqa: RUF022 - grouped as a reader looks for them
     # stages
     "ingest_videos",
     "segment_clips",
+    "find_duplicates",
     "extract_features",
     "fit_centroids",
     "assign_clusters",

@@ -66,6 +66,13 @@ STAGES: tuple[Stage, ...] = (
         ("segmentations", "clips", "failures"),
     ),
     Stage(
+        "find_duplicates",
+        "acav_spark.duplicates.job",
+        "Reject all but one of the videos that show the same (duplicates.enabled).",
+        ("videos", "segmentations", "clips"),
+        ("videos", "segmentations", "clips"),
+    ),
+    Stage(
         "extract_features",
         "acav_spark.features.job",
         "Look at and listen to clips: vectors of every layer.",

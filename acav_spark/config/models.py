@@ -99,6 +99,55 @@ class SegmentationConfig(Section):
     )
 
 
+class DuplicatesConfig(Section):
+    """How near-duplicates among the segmented videos are found, and one is kept."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Whether near-duplicates are looked for, and rejected but for one.",
+    )
+    min_similarity: float = Field(
+        default=0.35,
+        gt=0,
+        le=1,
+        description="Similarity of coarse signatures from which two clips are copies.",
+    )
+    min_matching_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Share of the clips, of the video with fewer of them, that must "
+        "have a copy in the other one.",
+    )
+    band_similarity: float = Field(
+        default=0.45,
+        gt=0,
+        lt=1,
+        description="Jaccard index of two clips' words for which band_recall holds.",
+    )
+    band_recall: float = Field(
+        default=0.95,
+        gt=0,
+        lt=1,
+        description="Probability that two such clips are compared; sets the number of "
+        "bands.",
+    )
+    band_rows: int = Field(
+        default=4,
+        ge=1,
+        le=16,
+        description="MinHash values of a band; more compare fewer clips that are "
+        "unlike, with more bands.",
+    )
+    max_bucket_pairs: int = Field(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="Clips of one bucket that each is compared with, at most.",
+    )
+    seed: int = Field(default=0, ge=0, le=MAX_LONG, description="Seed of the hashes.")
+
+
 class ExtractorConfig(Section):
     """One extractor and its options."""
 
@@ -285,6 +334,7 @@ class Config(Section):
     storage: StorageConfig = Field(default_factory=StorageConfig)
     ingest: IngestConfig = Field(default_factory=IngestConfig)
     segmentation: SegmentationConfig = Field(default_factory=SegmentationConfig)
+    duplicates: DuplicatesConfig = Field(default_factory=DuplicatesConfig)
     features: FeaturesConfig = Field(default_factory=FeaturesConfig)
     clustering: ClusteringConfig = Field(default_factory=ClusteringConfig)
     selection: SelectionConfig = Field(default_factory=SelectionConfig)

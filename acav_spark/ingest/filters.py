@@ -17,6 +17,7 @@ __all__ = [
     "EXCLUDED_KEYWORD",
     "EXCLUDED_LANGUAGE",
     "EXCLUDED_TOPIC",
+    "NEAR_DUPLICATE",
     "NO_DURATION",
     "REASONS",
     "TOO_LONG",
@@ -36,6 +37,7 @@ EXCLUDED_KEYWORD: Final = "excluded_keyword"
 EXCLUDED_TOPIC: Final = "excluded_topic"
 DUPLICATE_CONTENT: Final = "duplicate_content"
 EXCLUDED_LANGUAGE: Final = "excluded_language"
+NEAR_DUPLICATE: Final = "near_duplicate"
 
 REASONS: Final[dict[str, str]] = {
     NO_DURATION: "Its duration is not known, and was asked for.",
@@ -49,6 +51,7 @@ REASONS: Final[dict[str, str]] = {
     DUPLICATE_CONTENT: "Another accepted video has the same bytes.",
     EXCLUDED_LANGUAGE: "The language of its text is not among those of "
     "ingest.language, or not known.",
+    NEAR_DUPLICATE: "Another accepted video shows the same: coded, scaled or cut anew.",
 }
 
 
