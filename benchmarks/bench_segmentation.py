@@ -2,7 +2,7 @@
 
 Makes a video of 640 by 360 pixels and 30 frames a second from the real clips of the
 test data, ten minutes long unless told otherwise. Then, in turns, in one run:
-``measure_video`` (cuts, signature, silence and stillness), ``ffmpeg`` with ``scdet``
+``measure_video`` (cuts, signature, sanity), ``ffmpeg`` with ``scdet``
 and ``signature``, and ``ffmpeg`` that only decodes, both with one thread. Checks that
 all see the same frames and cuts, and that the figures asked for are reached; prints a
 table and, with ``--json FILE``, writes a record.

@@ -62,6 +62,16 @@ def test_every_clip_lies_inside_its_video(curated: StageContext) -> None:
     assert outside.count() == 0
 
 
+def test_what_is_wrong_with_clips_stands_in_their_rows(curated: StageContext) -> None:
+    # A steady tone beside pictures, in step: nothing else is wrong with the clips.
+    wrong = ("black", "flat", "clipped", "missing_audio", "dropped")
+    measured = curated.warehouse.read("clips").select(
+        *("tone_fraction", "audio_offset_s", "n_dropped_frames"),
+        *(f"{name}_fraction" for name in wrong),
+    )
+    assert {tuple(row) for row in measured.collect()} == {(1.0, *[0.0] * 7)}
+
+
 def test_every_row_joins_to_a_run_that_succeeded(curated: StageContext) -> None:
     runs = curated.warehouse.read("runs")
     assert {r["status"] for r in runs.collect()} == {"succeeded"}
