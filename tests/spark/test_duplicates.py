@@ -97,8 +97,8 @@ def planted(
         context,
         {
             "b": originals,
-            "c": _copies(rng, originals, 0.7),
-            "x": _copies(rng, originals, 0.7),
+            "c": _copies(rng, originals, 0.8),
+            "x": _copies(rng, originals, 0.8),
             "d": [signature(rng), signature(rng), black],
             # One clip of three, as of a common opening, is not enough.
             "e": [copy_of(originals[0], 0.9, rng), signature(rng), signature(rng)],
@@ -138,7 +138,7 @@ def test_of_copies_the_best_stays_until_a_better_one_comes_or_it_goes(
         find_duplicates(make_context(*strict))
     kept = make_context(*strict, "execution.on_change=keep")
     assert find_duplicates(kept).is_unchanged
-    assert kept.config.duplicates.min_similarity == 0.35
+    assert kept.config.duplicates.min_similarity == 0.55
 
     _plant(context, {"p": _copies(rng, originals, 0.9)}, duration_s=90.0)
     find_duplicates(context)
