@@ -107,7 +107,7 @@ class DuplicatesConfig(Section):
         description="Whether near-duplicates are looked for, and rejected but for one.",
     )
     min_similarity: float = Field(
-        default=0.35,
+        default=0.55,
         gt=0,
         le=1,
         description="Similarity of coarse signatures from which two clips are copies.",

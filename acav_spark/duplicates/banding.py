@@ -75,7 +75,8 @@ def without_flat(coarse: bytes) -> bytes:
     """
     stretches = _stretches(coarse)
     is_seen = (stretches != _FLAT_STRETCH).any(axis=1) & stretches.any(axis=1)
-    return stretches[is_seen].tobytes()
+    seen: bytes = stretches[is_seen].tobytes()
+    return seen
 
 
 class MinHashBands:

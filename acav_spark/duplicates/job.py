@@ -7,33 +7,25 @@ coarse signatures, compared, and their videos grouped.
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from acav_spark.config import Config, section_hash
-from acav_spark.duplicates.banding import MinHashBands, n_bands_for, without_flat
 from acav_spark.duplicates.components import connected_groups
-from acav_spark.duplicates.verification import paired_similarity
+from acav_spark.duplicates.links_job import links_between
 from acav_spark.errors import StageError
 from acav_spark.ingest.filters import NEAR_DUPLICATE
 from acav_spark.runs import StageResult
-from acav_spark.segment.signature_matching import best_alignment, is_match
 from acav_spark.selection.job import to_arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from pyspark.sql import DataFrame, Row
 
     from acav_spark.config.models import DuplicatesConfig
     from acav_spark.context import StageContext
-
-    _Decide = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
 
 STAGE: Final = "find_duplicates"
 # Links between videos that the driver joins to groups: some 2 GB.
@@ -41,7 +33,6 @@ MAX_LINKS: Final = 20_000_000
 _READ: Final = ("videos", "segmentations", "clips")
 _IS_MARKED: Final = f"reject_reason = '{NEAR_DUPLICATE}'"
 _CHANGED: Final = ["status", "reject_reason", "duplicate_of"]
-_PAIR: Final = "first STRING, second STRING"
 
 _logger = logging.getLogger(__name__)
 
@@ -69,8 +60,11 @@ def find_duplicates(context: StageContext) -> StageResult:
     last = _last_run(context)
     config, is_release = _settled(context, last)
     the_hash = stage_hash(config)
-    is_same = last is not None and last["stage_hash"] == the_hash
-    if is_same and last["metrics"].items() >= _versions(context).items():
+    if (
+        last is not None
+        and last["stage_hash"] == the_hash
+        and last["metrics"].items() >= _versions(context).items()
+    ):
         return StageResult(STAGE, is_unchanged=True)
     with context.run(STAGE, the_hash, inputs=_READ, config=config) as run:
         counts = _judged(context, config.duplicates, is_release=is_release)
@@ -94,174 +88,6 @@ def stage_hash(config: Config) -> str:
     """Return the hash of what decides which videos are duplicates."""
     settings = config.duplicates.model_dump(mode="json", exclude={"enabled"})
     return section_hash(STAGE, settings)
-
-
-def links_between(clips: DataFrame, settings: DuplicatesConfig) -> DataFrame:
-    """Return the pairs of videos that show the same.
-
-    Parameters
-    ----------
-    clips : DataFrame
-        ``clip_id``, ``video_id``, ``signature`` and ``fine_signature``.
-    settings : DuplicatesConfig
-        Thresholds and bands.
-
-    Returns
-    -------
-    DataFrame
-        ``first`` and ``second``, ids of videos, each pair once.
-    """
-    clips = clips.where("length(signature) > 0")
-    pairs = _candidates(clips, settings)
-    copies = _verified(pairs, clips, "signature", partial(_alike, settings=settings))
-    fine = clips.where("length(fine_signature) > 0")
-    if not fine.isEmpty():
-        key = ["first", "second"]
-        is_fine = fine.select("clip_id", F.lit(True).alias("is_fine"))
-        ends = [is_fine.toDF(end, f"{end}_fine") for end in key]
-        marked = copies.join(ends[0], "first", "left").join(ends[1], "second", "left")
-        surely = F.col("first_fine") & F.col("second_fine")
-        both = marked.where(surely).select(*key)
-        coarse = marked.where(~F.coalesce(surely, F.lit(False))).select(*key)
-        copies = coarse.union(_verified(both, fine, "fine_signature", _same))
-    return _linked(copies, clips, settings.min_matching_share)
-
-
-def _candidates(clips: DataFrame, settings: DuplicatesConfig) -> DataFrame:
-    """Return pairs of clips that share a bucket, each once.
-
-    However many clips share a bucket, each is paired with the next few only: its pairs
-    grow with the clips, not with their square, and copies still make a chain.
-    """
-    buckets = clips.select("clip_id", "signature").mapInArrow(
-        partial(
-            _bucketed,
-            n_bands=n_bands_for(
-                settings.band_similarity, settings.band_recall, settings.band_rows
-            ),
-            n_rows=settings.band_rows,
-            seed=settings.seed,
-        ),
-        "clip_id STRING, bucket LONG, place LONG",
-    )
-    following = (
-        Window.partitionBy("bucket")
-        .orderBy("place", "clip_id")
-        .rowsBetween(1, settings.max_bucket_pairs)
-    )
-    return (
-        buckets.select("clip_id", F.collect_list("clip_id").over(following).alias("o"))
-        .select("clip_id", F.explode("o").alias("other"))
-        .select(
-            F.least("clip_id", "other").alias("first"),
-            F.greatest("clip_id", "other").alias("second"),
-        )
-        .distinct()
-    )
-
-
-def _bucketed(
-    batches: Iterable[pa.RecordBatch], *, n_bands: int, n_rows: int, seed: int
-) -> Iterable[pa.RecordBatch]:
-    bands = MinHashBands(n_bands=n_bands, n_rows=n_rows, seed=seed)
-    for batch in batches:
-        hashed = [bands.keys(coarse) for coarse in batch["signature"].to_pylist()]
-        n_keys = [len(keys) for keys, _ in hashed]
-        rows = pa.array(np.repeat(np.arange(len(n_keys)), n_keys))
-        empty = np.empty(0, dtype=np.int64)
-        yield pa.RecordBatch.from_arrays(
-            [
-                batch["clip_id"].take(rows),
-                pa.array(np.concatenate([empty, *(keys for keys, _ in hashed)])),
-                pa.array(np.concatenate([empty, *(places for _, places in hashed)])),
-            ],
-            ["clip_id", "bucket", "place"],
-        )
-
-
-def _verified(
-    pairs: DataFrame, clips: DataFrame, column: str, decide: _Decide
-) -> DataFrame:
-    """Return the pairs, of two videos each, whose signatures agree."""
-    ends = [
-        clips.select(
-            F.col("clip_id").alias(end),
-            F.col("video_id").alias(f"{end}_video"),
-            F.col(column).alias(f"{end}_signature"),
-        )
-        for end in ("first", "second")
-    ]
-    return (
-        pairs.join(ends[0], "first")
-        .join(ends[1], "second")
-        .where("first_video != second_video")
-        .select("first", "second", "first_signature", "second_signature")
-        .mapInArrow(decide, _PAIR)
-    )
-
-
-def _alike(
-    batches: Iterable[pa.RecordBatch], *, settings: DuplicatesConfig
-) -> Iterable[pa.RecordBatch]:
-    for batch in batches:
-        first, second = (
-            [without_flat(coarse) for coarse in batch[f"{end}_signature"].to_pylist()]
-            for end in ("first", "second")
-        )
-        is_alike = paired_similarity(first, second) >= settings.min_similarity
-        yield batch.select(["first", "second"]).filter(pa.array(is_alike))
-
-
-def _same(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
-    for batch in batches:
-        is_same = [
-            is_match(best_alignment(first, second))
-            for first, second in zip(
-                batch["first_signature"].to_pylist(),
-                batch["second_signature"].to_pylist(),
-                strict=True,
-            )
-        ]
-        yield batch.select(["first", "second"]).filter(pa.array(is_same, pa.bool_()))
-
-
-def _linked(copies: DataFrame, clips: DataFrame, min_share: float) -> DataFrame:
-    """Return the pairs of videos of which enough clips are copies."""
-    n_clips = clips.groupBy("video_id").agg(F.count("*").alias("n"))
-    owners = (
-        clips.select("clip_id", "video_id")
-        .join(n_clips, "video_id")
-        .select("clip_id", "video_id", "n")
-    )
-    a, b = (
-        owners.toDF(*(f"{end}_{name}" for name in ("clip", "video", "n")))
-        for end in ("a", "b")
-    )
-    # Each pair both ways, so that a pair of videos has one order.
-    both = copies.select(
-        F.inline(
-            F.array(
-                *(
-                    F.struct(F.col(a).alias("a_clip"), F.col(b).alias("b_clip"))
-                    for a, b in (("first", "second"), ("second", "first"))
-                )
-            )
-        )
-    )
-    counted = (
-        both.join(a, "a_clip")
-        .join(b, "b_clip")
-        .where("a_video < b_video")
-        .groupBy("a_video", "b_video", "a_n", "b_n")
-        .agg(
-            F.countDistinct("a_clip").alias("a_same"),
-            F.countDistinct("b_clip").alias("b_same"),
-        )
-    )
-    share = F.least("a_same", "b_same") / F.least("a_n", "b_n")
-    return counted.where(share >= min_share).select(
-        F.col("a_video").alias("first"), F.col("b_video").alias("second")
-    )
 
 
 def _judged(

@@ -52,7 +52,7 @@ def test_candidates_hold_what_a_comparison_of_all_finds(
     originals = [signature(rng) for _ in range(150)]
     coarse = originals + [
         copy_of(one, similarity, rng)
-        for one, similarity in zip(originals, rng.uniform(0.5, 1, 150), strict=True)
+        for one, similarity in zip(originals, rng.uniform(0.6, 1, 150), strict=True)
     ]
     similar = pairwise_similarity(coarse) >= 0.35
     bands = MinHashBands(n_bands=n_bands_for(0.45, 0.95, 4), n_rows=4, seed=0)
