@@ -42,9 +42,11 @@ def _message(values: dict[str, object]) -> bytes:
 def _is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        n_threads = sum(1 for _ in Path(f"/proc/{pid}/task").iterdir())
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return state != "Z"
+    # While other threads still end, the first one is a zombie nobody can wait for.
+    return state != "Z" or n_threads > 1
 
 
 def _is_gone_within(pid: int, seconds: float) -> bool:
