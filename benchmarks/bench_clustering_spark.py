@@ -25,19 +25,18 @@ import multiprocessing
 import os
 import statistics
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil
 import pyarrow as pa
 from planted_tables import EXTRACTOR, write_features
 from pyspark.ml.clustering import KMeans
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import functions as F
 from record import about
+from workers import WorkerMemory
 
 from acav_spark.assign.job import _RESULT, _load, _nearest_batches, assign_clusters
 from acav_spark.assign.job import STAGE as ASSIGNING
@@ -49,8 +48,8 @@ from acav_spark.rows import spark_schema
 from acav_spark.session import get_session
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable
-    from types import TracebackType
 
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame
@@ -342,38 +341,6 @@ def _multiply(
     for i in range(n_blocks):
         np.matmul(blocks[i % len(blocks)], arranged, out=out)
     ready.wait()
-
-
-class WorkerMemory:
-    """Looks at this process's Python workers, and keeps the most that one held."""
-
-    def __init__(self) -> None:
-        self.largest_mib = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> WorkerMemory:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.1):
-            for process in psutil.Process().children(recursive=True):
-                try:
-                    if "python" in process.name():
-                        held = process.memory_info().rss / 2**20
-                        self.largest_mib = max(self.largest_mib, held)
-                except psutil.Error:
-                    continue
 
 
 def seconds_of(run: Callable[[], object]) -> float:

@@ -11,7 +11,7 @@ from acav_spark.config.language import LanguageConfig
 from acav_spark.config.sections import Section
 
 # pydantic reads annotations at run time.
-from acav_spark.config.text_types import Place, Scheme  # noqa: TC001
+from acav_spark.config.text_types import Place, Scheme  # noqa: TC001 - at run time
 
 # The fields of a video that a column of metadata can fill.
 VIDEO_FIELDS = (

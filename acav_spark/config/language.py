@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from acav_spark.config.sections import Section
 
 # pydantic reads annotations at run time.
-from acav_spark.config.text_types import Place  # noqa: TC001
+from acav_spark.config.text_types import Place  # noqa: TC001 - at run time
 
 # Of the published lid.176.ftz, in which every language has its code.
 _SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"

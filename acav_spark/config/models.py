@@ -17,7 +17,7 @@ from acav_spark.config.sections import MAX_LONG, Section
 from acav_spark.config.selecting import SelectionConfig
 
 # pydantic reads annotations at run time.
-from acav_spark.config.text_types import Name, Place  # noqa: TC001
+from acav_spark.config.text_types import Name, Place  # noqa: TC001 - at run time
 
 
 class StorageConfig(Section):

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from acav_spark.config.sections import MAX_LONG, Section
 
 # pydantic reads annotations at run time.
-from acav_spark.config.text_types import Name  # noqa: TC001
+from acav_spark.config.text_types import Name  # noqa: TC001 - at run time
 
 _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
 _SLOPE = re.compile(r"(linear|exp)\(\s*(-?[0-9]+(?:\.[0-9]+)?)\s*\)")

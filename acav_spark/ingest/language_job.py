@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 
 # Spark reads the annotations of functions at run time.
-from collections.abc import Iterator  # noqa: TC003
+from collections.abc import Iterator  # noqa: TC003 - at run time
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING

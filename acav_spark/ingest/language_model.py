@@ -136,7 +136,7 @@ def _fetch(url: str, sha256: str, target: Path) -> None:
     part = target.with_name(f"{target.name}.part")
     n_bytes = 0
     # The caller has seen that it is http or https.
-    answer = urllib.request.urlopen(url, timeout=_TIMEOUT_S)  # noqa: S310
+    answer = urllib.request.urlopen(url, timeout=_TIMEOUT_S)  # noqa: S310 - http(s)
     try:
         with answer, part.open("wb") as file:
             while block := answer.read(2**20):

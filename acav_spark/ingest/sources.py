@@ -189,6 +189,7 @@ def _files(uri: str) -> Iterator[str]:
     elif kind is fs.FileType.Directory:
         yield from _below(uri)
     elif _MAGIC.search(uri) and "://" not in _local(uri):
+        # Path.glob takes no absolute patterns.
         for path in sorted(glob.iglob(_local(uri), recursive=True)):  # noqa: PTH207
             yield from _below(path) if Path(path).is_dir() else (path,)
     elif _MAGIC.search(uri):

@@ -15,16 +15,13 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import Final, NoReturn
 
 from acav_spark.errors import MediaError, StageError
 from acav_spark.media import codes
+from acav_spark.media.closing import Closing
 from acav_spark.media.serving import ServedCall
 from acav_spark.media.wire import WireError, encode_message, read_message
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
 
 _START_S: Final = 60.0
 _MAX_TEXT: Final = 1000
@@ -59,7 +56,7 @@ class Limits:
     n_calls_before_recycle: int = 500
 
 
-class Sandbox:
+class Sandbox(Closing):
     """A child process that decodes untrusted media, started when first needed.
 
     The child has no shell, an almost empty environment, no network where the system
@@ -81,17 +78,6 @@ class Sandbox:
         self._child: subprocess.Popen[bytes] | None = None
         self._n_calls = 0
         self._pid = os.getpid()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def child_pid(self) -> int | None:

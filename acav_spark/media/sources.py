@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from acav_spark.errors import MediaError
 from acav_spark.media import codes
+from acav_spark.media.closing import Closing
 from acav_spark.media.sources_rules import NetworkTime, SourceRules
 from acav_spark.media.sources_spool import (
     RangeSource,
@@ -26,8 +27,6 @@ from acav_spark.media.uri import path_from_uri, require_scheme, shown_uri
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-    from types import TracebackType
-    from typing import Self
 
     from acav_spark.media.sources_fsspec import FsspecRemote
     from acav_spark.media.sources_http import HttpRemote
@@ -49,7 +48,7 @@ _HTTP: Final = ("http", "https")
 
 
 @dataclass(frozen=True)
-class LocalSource:
+class LocalSource(Closing):
     """A file that the decoding child opens by itself; a path like others.
 
     Parameters
@@ -62,17 +61,6 @@ class LocalSource:
 
     def __fspath__(self) -> str:
         return str(self.path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def stem(self) -> str:
@@ -142,7 +130,7 @@ def open_source(uri: str, rules: SourceRules) -> Source:
         raise
 
 
-class LatestSource:
+class LatestSource(Closing):
     """Keeps the source opened last, since clips of one file follow one another.
 
     Parameters
@@ -156,25 +144,15 @@ class LatestSource:
         self._uri: str | None = None
         self._source: Source | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._close()
-
     def open(self, uri: str) -> Source:
         """Return the source of a URI, valid until the next one is asked for."""
         if self._source is None or uri != self._uri:
-            self._close()
+            self.close()
             self._source, self._uri = open_source(uri, self._rules), uri
         return self._source
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the source opened last, if there is one."""
         source, self._source = self._source, None
         if source is not None:
             source.close()

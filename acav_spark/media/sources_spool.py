@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from acav_spark.errors import MediaError
 from acav_spark.media import codes
+from acav_spark.media.closing import Closing
 from acav_spark.media.uri import stem_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
-    from typing import Self
 
     from acav_spark.media.sources_rules import NetworkTime, SourceRules
 
@@ -61,7 +60,7 @@ class Remote(Protocol):
         ...
 
 
-class RemoteSource:
+class RemoteSource(Closing):
     """A remote file whose bytes the parent has in a nameless temporary file.
 
     Parameters
@@ -86,17 +85,6 @@ class RemoteSource:
         # Without a name, so that nothing is left when the process is killed. The
         # child has no access to it: it gets bytes through its pipe.
         self._file = tempfile.TemporaryFile(prefix="acav-", buffering=0)  # noqa: SIM115 - closed by close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def stem(self) -> str:

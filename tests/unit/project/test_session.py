@@ -67,7 +67,7 @@ def test_the_path_of_workers_loses_sparks_archives_alone() -> None:
         f"{spark}/python/lib/pyspark.zip",
         f"{spark}/python/lib/py4j-0.10.9.9-src.zip",
         f"{spark}/jars/spark-core_2.13-4.1.4.jar",
-        "/home/user/acav_spark.zip",
+        "/shipped/acav_spark.zip",
         "/usr/lib/python311.zip",
         "/usr/lib/python3.11/site-packages",
     ]
