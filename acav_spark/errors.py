@@ -23,6 +23,10 @@ class DependencyError(AcavError, ImportError):
     """A program or package that is needed and not there; says how to install it."""
 
 
+class DeviceMemoryError(AcavError, MemoryError):
+    """A batch that does not fit into an accelerator's memory: try a smaller one."""
+
+
 class MediaError(AcavError):
     """One piece of media that cannot be used: data, not a bug.
 
