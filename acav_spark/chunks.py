@@ -94,6 +94,10 @@ class RowwiseStage:
         failures that are no sign of trouble.
     chunk_factor : int
         So many times ``execution.chunk_size`` items make a chunk, for cheap stages.
+    together : str, default "item_id"
+        Column of the items; those that share its value are processed by one task.
+    remark : callable, optional
+        From a chunk's counts to a few words for its line in the log.
     """
 
     name: str
@@ -106,6 +110,8 @@ class RowwiseStage:
     finish: Callable[[Counter[str]], StageResult]
     counted: Mapping[str, Column] = field(default_factory=dict)
     chunk_factor: int = 1
+    together: str = "item_id"
+    remark: Callable[[Row], str] | None = None
 
 
 def pending_items(
@@ -189,6 +195,8 @@ def compute_pending(
             commit=commit,
             counted=stage.counted,
             chunk_factor=stage.chunk_factor,
+            together=stage.together,
+            remark=stage.remark,
         )
         run.result = stage.finish(totals)
     pending.unpersist()
@@ -213,6 +221,8 @@ def run_in_chunks(
     counted: Mapping[str, Column] | None = None,
     chunk_factor: int = 1,
     is_spread: bool = True,
+    together: str = "item_id",
+    remark: Callable[[Row], str] | None = None,
 ) -> None:
     """Process pending items chunk by chunk and commit each chunk.
 
@@ -224,8 +234,8 @@ def run_in_chunks(
         For logs and bars.
     pending : DataFrame
         Items to do, one row each, not changed by the commits (or shrunk by them). The
-        hash of ``item_id`` decides the chunk, so that chunks do not depend on the order
-        in which rows arrive.
+        hash of ``together`` decides the chunk, so that chunks do not depend on the
+        order in which rows arrive.
     n_pending : int
         Their number.
     process : callable
@@ -240,6 +250,10 @@ def run_in_chunks(
     is_spread : bool, default True
         Whether items are dealt out to tasks evenly; otherwise they are processed where
         they lie, for items that are wide and cheap.
+    together : str, default "item_id"
+        Column of the items; those that share its value are in one chunk and task.
+    remark : callable, optional
+        From a chunk's counts to a few words for its line in the log.
     """
     execution = context.config.execution
     n_chunks = max(1, math.ceil(n_pending / (execution.chunk_size * chunk_factor)))
@@ -253,9 +267,9 @@ def run_in_chunks(
         for i in range(n_chunks):
             chunk = pending
             if n_chunks > 1:
-                chunk = chunk.where(F.pmod(F.xxhash64("item_id"), F.lit(n_chunks)) == i)
+                chunk = chunk.where(F.pmod(F.xxhash64(together), F.lit(n_chunks)) == i)
             if is_spread:
-                chunk = chunk.repartition(n_partitions, "item_id")
+                chunk = chunk.repartition(n_partitions, together)
             results = process(chunk).persist()
             label = f"{stage} chunk {i + 1} of {n_chunks}"
             with _watched(context, label, done, n_pending / n_chunks):
@@ -266,8 +280,9 @@ def run_in_chunks(
             context.reporter.at(done)
             per_second, left = rate.at(done)
             _logger.info(
-                "committed stage=%s chunk=%d/%d done=%d/%d rate=%.1f/s left=%.0fs",
+                "committed stage=%s chunk=%d/%d done=%d/%d rate=%.1f/s left=%.0fs %s",
                 *(stage, i + 1, n_chunks, done, n_pending, per_second, left),
+                remark(counts) if remark else "",
             )
     finally:
         context.reporter.finish()

@@ -308,6 +308,38 @@ class ExecutionConfig(Section):
         ge=1,
         description="Pixels of a frame beyond which a video is refused.",
     )
+    decode_workers: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="Decoding processes of a task of extract_features; 0: one for each "
+        "of its cores.",
+    )
+    decode_ahead_mb: int = Field(
+        default=512,
+        ge=1,
+        description="Memory in MiB of decoded clips that wait for a network, in a "
+        "task.",
+    )
+    batch_size: int = Field(
+        default=0,
+        ge=0,
+        le=4096,
+        description="Clips that a network gets at once; 0: the size is found.",
+    )
+    cores_per_task: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="Cores of a task of extract_features; 0: as Spark is set.",
+    )
+    gpus_per_task: int = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="GPUs of a task of extract_features, so that each has one process; "
+        "0: as Spark is set.",
+    )
     max_attempts: int = Field(
         default=3,
         ge=1,

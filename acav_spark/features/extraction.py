@@ -1,26 +1,26 @@
-"""From clips to vectors: one decode for all extractors, ids beside the payload."""
+"""Clips to extract from, what comes of them, and one decode for all extractors."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from acav_spark.errors import MediaError
-from acav_spark.features.vectors import encode_fp16
 from acav_spark.media.isolated import decode_clip_isolated
 from acav_spark.media.sandbox import shared_sandbox
 from acav_spark.media.sources import LatestSource
 from acav_spark.media.types import DecodedClip
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from acav_spark.features.extractor import Extractor
     from acav_spark.media.sandbox import Limits
     from acav_spark.media.sources import Source, SourceRules
-
-EXTRACTOR_FAILED = "extractor_failed"
-"""Failure code: the extractor raised an error on the clip alone."""
 
 
 @dataclass(frozen=True)
@@ -44,113 +44,134 @@ class Item:
     extractors: list[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What decoding one item gave: a clip for each extractor, or what went wrong.
+
+    Parameters
+    ----------
+    item : Item
+        Which one.
+    clips : dict of str to DecodedClip
+        By extractor; empty if it failed.
+    error : MediaError or None
+        What went wrong.
+    """
+
+    item: Item
+    clips: dict[str, DecodedClip]
+    error: MediaError | None = None
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of its arrays; those that extractors share count once."""
+        arrays = {
+            id(array): array.nbytes
+            for clip in self.clips.values()
+            for array in (clip.frames, clip.frame_times_s, clip.waveform)
+            if array is not None
+        }
+        return sum(arrays.values())
+
+
+@dataclass(frozen=True, eq=False)
 class Extracted:
     """Vectors of one clip from one extractor, or what went wrong.
 
     Parameters
     ----------
-    item_id, uri, extractor : str
-        Which clip, from which file, by which extractor.
-    layers : tuple of bytes
-        Little-endian fp16 vectors; empty if it failed.
+    item : Item
+        Which clip, from which file.
+    extractor : str
+        By which extractor.
+    layers : tuple of ndarray of float32
+        One vector for each layer; empty if it failed.
     error : MediaError or None
         What went wrong.
     """
 
-    item_id: str
-    uri: str
+    item: Item
     extractor: str
-    layers: tuple[bytes, ...] = ()
+    layers: tuple[NDArray[np.float32], ...] = ()
     error: MediaError | None = None
 
 
-def extract_items(
-    items: Sequence[Item],
-    extractors: Mapping[str, Extractor],
-    *,
-    sources: SourceRules,
-    limits: Limits,
-) -> list[Extracted]:
-    """Return the vectors of some clips, one entry for each clip and extractor wanted.
+class SandboxedDecoder:
+    """Decodes clips in child processes, one for each lane.
 
-    Each clip is decoded once in the sandbox of this process, its source opened once
-    for clips that follow one another; an extractor gets all clips of the call that
-    want it at once.
+    Parameters
+    ----------
+    extractors : mapping of str to Extractor
+        Their samplings say what is decoded.
+    sources : SourceRules
+        Which sources may be opened.
+    limits : Limits
+        What one clip may take.
     """
-    results: list[Extracted] = []
-    waiting: dict[str, list[tuple[Item, DecodedClip]]] = {}
-    with LatestSource(sources) as latest:
-        for item in items:
-            wanted = {name: extractors[name] for name in item.extractors}
-            try:
-                decoded = _decode(item, latest.open(item.uri), wanted, limits)
-            except MediaError as error:
-                results.extend(
-                    Extracted(item.item_id, item.uri, name, error=error)
-                    for name in wanted
-                )
-                continue
-            for name, clip in decoded.items():
-                waiting.setdefault(name, []).append((item, clip))
-    for name, pairs in waiting.items():
-        results.extend(_run(name, extractors[name], pairs))
-    return results
 
+    def __init__(
+        self,
+        extractors: Mapping[str, Extractor],
+        *,
+        sources: SourceRules,
+        limits: Limits,
+    ) -> None:
+        self._extractors = extractors
+        self._sources = sources
+        self._limits = limits
 
-def _decode(
-    item: Item,
-    source: Source,
-    extractors: Mapping[str, Extractor],
-    limits: Limits,
-) -> dict[str, DecodedClip]:
-    """Decode a clip once, and deal out what each extractor asked for."""
-    video = list(
-        dict.fromkeys(e.video_sampling for e in extractors.values() if e.video_sampling)
-    )
-    audio = list(
-        dict.fromkeys(e.audio_sampling for e in extractors.values() if e.audio_sampling)
-    )
-    decoded = decode_clip_isolated(
-        shared_sandbox(limits),
-        source,
-        item.start_s,
-        item.end_s,
-        video=video,
-        audio=audio,
-    )
-    clips = {}
-    for name, extractor in extractors.items():
-        seen, heard = extractor.video_sampling, extractor.audio_sampling
-        clips[name] = DecodedClip(
-            item.item_id,
-            frames=decoded.frames[video.index(seen)][0] if seen else None,
-            frame_times_s=decoded.frames[video.index(seen)][1] if seen else None,
-            waveform=decoded.waveforms[audio.index(heard)] if heard else None,
-            sample_rate_hz=heard.sample_rate_hz if heard else None,
-        )
-    return clips
+    def decode(
+        self, lane: int, items: Iterable[Item]
+    ) -> Generator[Decoded, None, None]:
+        """Return what each item decodes to, in order, one at a time as asked for.
 
+        A source is opened once for items that follow one another.
+        """
+        with LatestSource(self._sources) as latest:
+            for item in items:
+                # No name here: a generator would hold the clip until the next one.
+                yield self._decoded(lane, item, latest)
 
-def _run(
-    name: str, extractor: Extractor, pairs: Sequence[tuple[Item, DecodedClip]]
-) -> list[Extracted]:
-    """Run an extractor; when a batch fails, on each clip by itself."""
-    try:
-        vectors = extractor.extract([clip for _, clip in pairs])
-    except Exception as error:  # becomes a row of failures
-        if len(pairs) > 1:
-            return [one for pair in pairs for one in _run(name, extractor, [pair])]
-        item = pairs[0][0]
-        message = f"{name}: {type(error).__name__}: {error}"
-        failed = MediaError(EXTRACTOR_FAILED, message)
-        return [Extracted(item.item_id, item.uri, name, error=failed)]
-    results = []
-    for (item, _), layers in zip(pairs, vectors, strict=True):
+    def abandon(self, lane: int) -> None:
+        """End what a lane is decoding; nobody waits for it any more."""
+        shared_sandbox(self._limits, lane).abandon()
+
+    def _decoded(self, lane: int, item: Item, latest: LatestSource) -> Decoded:
         try:
-            encoded = tuple(encode_fp16(layer) for layer in layers)
+            return Decoded(item, self._clips(lane, item, latest.open(item.uri)))
         except MediaError as error:
-            results.append(Extracted(item.item_id, item.uri, name, error=error))
-        else:
-            results.append(Extracted(item.item_id, item.uri, name, encoded))
-    return results
+            return Decoded(item, {}, error)
+
+    def _clips(self, lane: int, item: Item, source: Source) -> dict[str, DecodedClip]:
+        """Decode a clip once, and deal out what each extractor asked for."""
+        wanted = {name: self._extractors[name] for name in item.extractors}
+        video = list(
+            dict.fromkeys(e.video_sampling for e in wanted.values() if e.video_sampling)
+        )
+        audio = list(
+            dict.fromkeys(e.audio_sampling for e in wanted.values() if e.audio_sampling)
+        )
+        decoded = decode_clip_isolated(
+            shared_sandbox(self._limits, lane),
+            source,
+            item.start_s,
+            item.end_s,
+            video=video,
+            audio=audio,
+        )
+        clips = {}
+        for name, extractor in wanted.items():
+            seen, heard = extractor.video_sampling, extractor.audio_sampling
+            clips[name] = DecodedClip(
+                item.item_id,
+                frames=decoded.frames[video.index(seen)][0] if seen else None,
+                frame_times_s=decoded.frames[video.index(seen)][1] if seen else None,
+                waveform=decoded.waveforms[audio.index(heard)] if heard else None,
+                sample_rate_hz=heard.sample_rate_hz if heard else None,
+            )
+        return clips
+
+
+def grouped_by_source(items: Iterable[Item]) -> list[list[Item]]:
+    """Return items in groups of those of one file that follow one another."""
+    return [list(group) for _, group in itertools.groupby(items, lambda i: i.uri)]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 from pyspark.sql import functions as F
 
 from acav_spark.chunks import (
@@ -23,9 +22,21 @@ from acav_spark.chunks import (
 )
 from acav_spark.config import section_hash
 from acav_spark.failures import retire
-from acav_spark.features.extraction import Item, extract_items
+from acav_spark.features.extraction import Item, SandboxedDecoder
+from acav_spark.features.placement import assign_gpus
 from acav_spark.features.registry import create_extractor
-from acav_spark.rows import failure, record_batch, result_schema, spark_schema
+from acav_spark.features.resources_job import (
+    assigned_gpus,
+    decoding_lanes,
+    map_with_resources,
+)
+from acav_spark.features.result_rows import (
+    TIMES,
+    extracted_batches,
+    extracted_schema,
+)
+from acav_spark.features.runtime import Ahead, extract_ahead
+from acav_spark.rows import spark_schema
 from acav_spark.runs import StageResult
 from acav_spark.settings import settle
 
@@ -33,20 +44,18 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterable, Mapping
 
-    from pyspark.sql import Column, DataFrame
+    import pyarrow as pa
+    from pyspark.sql import Column, DataFrame, Row
 
     from acav_spark.config.models import Config, ExtractorConfig
     from acav_spark.context import StageContext
+    from acav_spark.features.batching import BatchSize
     from acav_spark.features.extractor import Extractor
     from acav_spark.media.sandbox import Limits
     from acav_spark.media.sources import SourceRules
 
 STAGE = "extract_features"
 _logger = logging.getLogger(__name__)
-
-# Clips that an extractor gets at once; a decoded clip of the handcrafted extractors is
-# some 3 MB, of a network at 256 pixels some 10 MB.
-_BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,7 @@ class _Rules:
     extractors: tuple[tuple[str, str], ...]  # name, options as JSON
     sources: SourceRules
     limits: Limits
+    ahead: Ahead
 
 
 def extract_features(context: StageContext) -> StageResult:
@@ -79,7 +89,7 @@ def extract_features(context: StageContext) -> StageResult:
     hashes = {name: extractor_hash(config, name) for name in chosen}
     clips = context.warehouse.read("clips").where("start_s IS NOT NULL")
     n_retired = retire(context, STAGE, clips.select("clip_id"), ("features",))
-    schema = _schema(max(len(extractor.dimensions) for extractor in chosen.values()))
+    n_layers = max(len(extractor.dimensions) for extractor in chosen.values())
 
     def finish(totals: Counter[str]) -> StageResult:
         return StageResult(
@@ -87,7 +97,7 @@ def extract_features(context: StageContext) -> StageResult:
             n_in=totals["n_items"],
             n_out=totals["n_results"] - totals["n_failed"],
             n_failed=totals["n_failed"],
-            metrics={"n_retired": n_retired},
+            metrics={"n_retired": n_retired, **{name: totals[name] for name in TIMES}},
         )
 
     stage = RowwiseStage(
@@ -96,7 +106,7 @@ def extract_features(context: StageContext) -> StageResult:
         inputs=("clips", "videos"),
         run_hash=stage_hash(config),
         hashes=hashes,
-        process=partial(_extract_all, rules=_rules(config), schema=schema),
+        process=partial(_extract_all, config=config, n_layers=n_layers),
         write=partial(
             _write,
             context,
@@ -104,6 +114,9 @@ def extract_features(context: StageContext) -> StageResult:
             versions={name: extractor.version for name, extractor in chosen.items()},
         ),
         finish=finish,
+        counted={name: F.sum(name) for name in TIMES},
+        together="uri",
+        remark=_shares,
     )
     pending = _pending(context, clips, list(chosen))
     return compute_pending(context, stage, pending, config)
@@ -153,12 +166,19 @@ def _rules(config: Config) -> _Rules:
         ),
         sources=source_rules(config),
         limits=decoding_limits(config),
+        ahead=Ahead(
+            n_lanes=decoding_lanes(config.execution),
+            max_bytes=config.execution.decode_ahead_mb * 2**20,
+            batch_size=config.execution.batch_size,
+        ),
     )
 
 
-def _schema(n_layers: int) -> pa.Schema:
-    layers = [(f"layer_{i}", pa.binary()) for i in range(1, n_layers + 1)]
-    return result_schema(("scope", pa.string()), *layers)
+def _shares(counts: Row) -> str:
+    """Return what extractors did with their time, for the log."""
+    compute_s, wait_s = counts["compute_s"] or 0.0, counts["wait_s"] or 0.0
+    busy = compute_s / max(compute_s + wait_s, 1e-9)
+    return f"compute={compute_s:.0f}s wait={wait_s:.0f}s busy={busy:.0%}"
 
 
 def _write(
@@ -214,10 +234,14 @@ def _pending(context: StageContext, clips: DataFrame, names: list[str]) -> DataF
     )
 
 
-def _extract_all(items: DataFrame, *, rules: _Rules, schema: pa.Schema) -> DataFrame:
-    # A video's clips stay together, so that its file is likely still cached.
-    return items.mapInArrow(
-        partial(_extract_batches, rules=rules, schema=schema), spark_schema(schema)
+def _extract_all(items: DataFrame, *, config: Config, n_layers: int) -> DataFrame:
+    # A video's clips follow one another, so that its source is opened once.
+    schema = extracted_schema(n_layers)
+    return map_with_resources(
+        items.sortWithinPartitions("uri", "start_s"),
+        partial(_extract_batches, rules=_rules(config), schema=schema),
+        spark_schema(schema),
+        config.execution,
     )
 
 
@@ -227,33 +251,18 @@ def _loaded(name: str, options: str) -> Extractor:
     return create_extractor(name, json.loads(options))
 
 
+@lru_cache(maxsize=16)
+def _sizes(_rules: _Rules) -> dict[str, BatchSize]:
+    """Return what this Python worker has found about batch sizes."""
+    return {}
+
+
 def _extract_batches(
     batches: Iterable[pa.RecordBatch], *, rules: _Rules, schema: pa.Schema
 ) -> Iterable[pa.RecordBatch]:
+    assign_gpus(assigned_gpus())
     extractors = {name: _loaded(name, options) for name, options in rules.extractors}
-    for batch in batches:
-        rows = batch.to_pylist()
-        for first in range(0, len(rows), _BATCH):
-            items = [Item(**row) for row in rows[first : first + _BATCH]]
-            results = extract_items(
-                items,
-                extractors,
-                sources=rules.sources,
-                limits=rules.limits,
-            )
-            yield record_batch(
-                [
-                    {
-                        "item_id": result.item_id,
-                        "uri": result.uri,
-                        "scope": result.extractor,
-                        **(failure(result.error) if result.error else {}),
-                        **{
-                            f"layer_{i}": layer
-                            for i, layer in enumerate(result.layers, start=1)
-                        },
-                    }
-                    for result in results
-                ],
-                schema,
-            )
+    items = ([Item(**row) for row in batch.to_pylist()] for batch in batches)
+    decoder = SandboxedDecoder(extractors, sources=rules.sources, limits=rules.limits)
+    extracted = extract_ahead(items, extractors, decoder, rules.ahead, _sizes(rules))
+    return extracted_batches(extracted, schema)

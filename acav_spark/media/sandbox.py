@@ -137,6 +137,13 @@ class Sandbox(Closing):
                 raise served.error
             return self._result(operation, answer)
 
+    def abandon(self) -> None:
+        """End the child at once, from any thread; a call under way fails."""
+        self._forget_after_fork()
+        child = self._child
+        if child is not None:
+            _kill_group(child)
+
     def close(self) -> None:
         """End the child; a later call starts another."""
         self._forget_after_fork()
@@ -299,14 +306,15 @@ class Sandbox(Closing):
             child.returncode = 0
 
 
-_shared: dict[Limits, Sandbox] = {}
+_shared: dict[tuple[Limits, int], Sandbox] = {}
 
 
-def shared_sandbox(limits: Limits) -> Sandbox:
-    """Return this process's sandbox for these limits; it is closed at exit."""
-    if limits not in _shared:
-        _shared[limits] = Sandbox(limits)
-    return _shared[limits]
+def shared_sandbox(limits: Limits, lane: int = 0) -> Sandbox:
+    """Return this process's sandbox for these limits; it is closed at exit.
+
+    Threads that decode at the same time have a lane each.
+    """
+    return _shared.setdefault((limits, lane), Sandbox(limits))
 
 
 def _close_shared() -> None:

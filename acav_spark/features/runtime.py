@@ -1,0 +1,170 @@
+"""Decoding ahead of the extractors, so that these never wait while clips are there.
+
+Lanes decode in child processes (``extraction.SandboxedDecoder``), one thread runs the
+extractors, and the caller's thread writes results: while Spark reads or writes, and
+while a network computes, decoding goes on. Decoded clips are bounded in bytes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from acav_spark.features.batching import BatchSize, extract_batch
+from acav_spark.features.board import Board, Times, Wanted
+from acav_spark.features.extraction import grouped_by_source
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+
+    from acav_spark.features.extraction import Decoded, Extracted, Item
+    from acav_spark.features.extractor import Extractor
+
+__all__ = ["Ahead", "Decoder", "extract_ahead"]
+
+_JOIN_S = 5.0
+
+
+class Decoder(Protocol):
+    """Turns items into decoded clips; lanes call it at the same time."""
+
+    def decode(
+        self, lane: int, items: Iterable[Item]
+    ) -> Generator[Decoded, None, None]:
+        """Return what each item decodes to, in order, one at a time as asked for."""
+        ...
+
+    def abandon(self, lane: int) -> None:
+        """End what a lane is decoding; nobody waits for it any more."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """How far decoding may run ahead.
+
+    Parameters
+    ----------
+    n_lanes : int, default 1
+        Decoding processes.
+    max_bytes : int, default 512 MiB
+        Memory of decoded clips.
+    batch_size : int, default 0
+        Clips that an extractor gets at once; 0 to find a size.
+    """
+
+    n_lanes: int = 1
+    max_bytes: int = 512 * 2**20
+    batch_size: int = 0
+
+
+def extract_ahead(
+    items: Iterable[Sequence[Item]],
+    extractors: Mapping[str, Extractor],
+    decoder: Decoder,
+    ahead: Ahead,
+    sizes: dict[str, BatchSize] | None = None,
+) -> Iterator[tuple[list[Extracted], Times]]:
+    """Yield the vectors of clips as they come, each clip once for each extractor.
+
+    Parameters
+    ----------
+    items : iterable of sequences of Item
+        Pulled in this thread, as lanes run out of work.
+    extractors : mapping of str to Extractor
+        All that items ask for.
+    decoder : Decoder
+        Decodes.
+    ahead : Ahead
+        Bounds.
+    sizes : dict of str to BatchSize, optional
+        What was found about batch sizes; filled, for the next call to go on from.
+
+    Yields
+    ------
+    results : list of Extracted
+        In no order; failures among them.
+    times : Times
+        Where the time since the former ones went.
+
+    Raises
+    ------
+    StageError
+        If an extractor does not keep its interface.
+    """
+    sizes = {} if sizes is None else sizes
+    for name in extractors:
+        sizes.setdefault(name, BatchSize(ahead.batch_size))
+    board = Board(extractors, sizes, n_lanes=ahead.n_lanes, max_bytes=ahead.max_bytes)
+    lanes = [
+        threading.Thread(
+            target=_decode,
+            args=(board, decoder, lane),
+            daemon=True,
+            name=f"lane {lane}",
+        )
+        for lane in range(ahead.n_lanes)
+    ]
+    computing = threading.Thread(
+        target=_compute, args=(board, extractors, sizes), daemon=True, name="extractors"
+    )
+    for thread in (*lanes, computing):
+        thread.start()
+    is_complete = False
+    try:
+        batches = iter(items)
+        while (told := board.next_for_caller()) is not None:
+            if told is not Wanted.ITEMS:
+                yield told
+            elif (batch := next(batches, None)) is None:
+                board.end_of_items()
+            else:
+                board.feed(grouped_by_source(batch))
+        is_complete = True
+    finally:
+        board.stop()
+        if not is_complete:
+            for lane, thread in enumerate(lanes):
+                if thread.is_alive():
+                    decoder.abandon(lane)
+        for thread in lanes:
+            thread.join(_JOIN_S)
+
+
+def _decode(board: Board, decoder: Decoder, lane: int) -> None:
+    """Decode groups of items until there are none."""
+    try:
+        while (group := board.next_group()) is not None:
+            with closing(decoder.decode(lane, group)) as decoded:
+                for _ in group:
+                    reserved = board.reserve()
+                    if reserved is None:
+                        return
+                    started = time.perf_counter()
+                    one = next(decoded)
+                    board.decoded(one, reserved, time.perf_counter() - started)
+                    del one  # it is the computing thread's alone
+            board.end_of_group()
+    except BaseException as error:  # the caller's thread raises it
+        board.fail(error)
+
+
+def _compute(
+    board: Board, extractors: Mapping[str, Extractor], sizes: Mapping[str, BatchSize]
+) -> None:
+    """Run extractors on what is decoded until there is nothing more."""
+    try:
+        while (told := board.next_batch()) is not None:
+            batch, wait_s = told
+            name, size = batch.extractor, sizes[batch.extractor]
+            started = time.perf_counter()
+            results = extract_batch(name, extractors[name], batch.pairs, size)
+            compute_s = time.perf_counter() - started
+            size.took(len(batch.waiting), compute_s)
+            board.computed(batch, results, Times(compute_s, wait_s))
+            del told, batch, results
+    except BaseException as error:  # the caller's thread raises it
+        board.fail(error)
