@@ -23,7 +23,7 @@ DEVICE_MEMORY: Final = "device_memory"
 """Failure code: the device has no memory for the clip alone."""
 MAX_BATCH: Final = 256
 _logger = logging.getLogger(__name__)
-_FIRST: Final = 4
+_FIRST: Final = 8
 # Full batches of one size that are timed, after one that warms up.
 _N_TIMED: Final = 2
 # A doubled batch has to be so much faster a clip, or the former size stays.

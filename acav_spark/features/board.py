@@ -95,7 +95,11 @@ class Board:
         n_lanes: int,
         max_bytes: int,
     ) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        # One for each kind of thread, so that nobody wakes without a reason.
+        self._for_caller = threading.Condition(self._lock)
+        self._for_lanes = threading.Condition(self._lock)
+        self._for_computing = threading.Condition(self._lock)
         self._sizes = sizes
         self._n_lanes = n_lanes
         self._max_bytes = max_bytes
@@ -118,15 +122,15 @@ class Board:
 
     def feed(self, groups: list[list[Item]]) -> None:
         """Add groups of items to decode."""
-        with self._changed:
+        with self._lock:
             self._to_decode.extend(groups)
-            self._changed.notify_all()
+            self._for_lanes.notify_all()
 
     def end_of_items(self) -> None:
         """Tell that no more items come."""
-        with self._changed:
+        with self._lock:
             self._is_fed = True
-            self._changed.notify_all()
+            self._wake_all()
 
     def next_for_caller(self) -> tuple[list[Extracted], Times] | Wanted | None:
         """Wait for results, or for more items being wanted; None when all is done.
@@ -136,50 +140,51 @@ class Board:
         BaseException
             What ended another thread.
         """
-        with self._changed:
+        with self._lock:
             while True:
                 if self._error is not None:
                     raise self._error
                 if not self._is_fed and len(self._to_decode) < self._n_lanes:
                     return Wanted.ITEMS
                 if self._done:
-                    self._changed.notify_all()
+                    self._for_computing.notify()
                     return self._done.popleft()
                 if self._has_ended():
                     return None
-                self._changed.wait()
+                self._for_caller.wait()
 
     def stop(self) -> None:
         """Let all threads end as soon as they look."""
-        with self._changed:
+        with self._lock:
             self._is_stopped = True
-            self._changed.notify_all()
+            self._wake_all()
 
     def fail(self, error: BaseException) -> None:
         """End the extraction with an error that the caller gets."""
-        with self._changed:
+        with self._lock:
             self._error = self._error or error
             self._is_stopped = True
-            self._changed.notify_all()
+            self._wake_all()
 
     # The lanes.
 
     def next_group(self) -> list[Item] | None:
         """Wait for a group of items to decode; None when there will be none."""
-        with self._changed:
+        with self._lock:
             while not self._is_stopped:
                 if self._to_decode:
                     self._n_busy += 1
-                    self._changed.notify_all()
+                    if len(self._to_decode) <= self._n_lanes:
+                        self._for_caller.notify()
                     return self._to_decode.popleft()
                 if self._is_fed:
                     return None
-                self._changed.wait()
+                self._for_lanes.wait()
             return None
 
     def reserve(self) -> int | None:
         """Wait until there is memory for another clip; return how much is reserved."""
-        with self._changed:
+        with self._lock:
             while not self._is_stopped:
                 wanted = self._largest_bytes
                 if self._used_bytes == 0 or self._used_bytes + wanted <= (
@@ -187,30 +192,34 @@ class Board:
                 ):
                     self._used_bytes += wanted
                     return wanted
-                self._changed.wait()
+                self._for_lanes.wait()
             return None
 
     def decoded(self, one: Decoded, reserved: int, seconds: float) -> None:
         """Hand over a decoded clip, or the error of one that failed."""
         n_bytes = one.n_bytes
-        with self._changed:
+        with self._lock:
             self._decode_s += seconds
             self._largest_bytes = max(self._largest_bytes, n_bytes)
             self._used_bytes += (n_bytes if one.error is None else 0) - reserved
             if one.error is not None:
                 self._done.append((_failed(one), Times()))
+                self._for_caller.notify()
             else:
                 for name in one.clips:
                     self._waiting[name].append((self._n_decoded, one))
                 self._n_left[id(one)] = len(one.clips)
                 self._n_decoded += 1
-            self._changed.notify_all()
+                self._for_computing.notify()
+            if n_bytes < reserved or one.error is not None:
+                self._for_lanes.notify_all()
 
     def end_of_group(self) -> None:
         """Tell that all items of a group were handed over."""
-        with self._changed:
+        with self._lock:
             self._n_busy -= 1
-            self._changed.notify_all()
+            if self._no_clip_will_come():
+                self._wake_all()
 
     # The computing thread.
 
@@ -222,7 +231,7 @@ class Board:
         not wait for them. Returns None when no clip will come.
         """
         waited_s = 0.0
-        with self._changed:
+        with self._lock:
             while not self._is_stopped:
                 name = self._oldest()
                 if name is not None and len(self._done) < _MAX_DONE:
@@ -234,14 +243,14 @@ class Board:
                 if name is None and self._no_clip_will_come():
                     return None
                 started = time.perf_counter()
-                self._changed.wait()
+                self._for_computing.wait()
                 if name is None:  # not the time in which results had no room
                     waited_s += time.perf_counter() - started
             return None
 
     def computed(self, batch: Batch, results: list[Extracted], times: Times) -> None:
         """Hand over the results of a batch, and give back the memory of its clips."""
-        with self._changed:
+        with self._lock:
             for one in batch.waiting:
                 self._n_left[id(one)] -= 1
                 if self._n_left[id(one)] == 0:
@@ -250,7 +259,12 @@ class Board:
             decode_s, self._decode_s = self._decode_s, 0.0
             self._done.append((results, Times(times.compute_s, times.wait_s, decode_s)))
             self._n_busy -= 1
-            self._changed.notify_all()
+            self._for_caller.notify()
+            self._for_lanes.notify_all()
+
+    def _wake_all(self) -> None:
+        for condition in (self._for_caller, self._for_lanes, self._for_computing):
+            condition.notify_all()
 
     def _oldest(self) -> str | None:
         """Return the extractor for which a clip has waited longest."""

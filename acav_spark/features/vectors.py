@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "FP16",
     "NON_FINITE_VECTOR",
     "VECTOR_OVERFLOW",
     "decode_fp16",
@@ -27,7 +28,7 @@ __all__ = [
 VECTOR_OVERFLOW = "vector_overflow"
 NON_FINITE_VECTOR = "non_finite_vector"
 
-_FP16 = np.dtype("<f2")
+FP16 = np.dtype("<f2")
 
 
 def encode_fp16(vector: NDArray[np.floating]) -> bytes:
@@ -54,7 +55,7 @@ def encode_fp16(vector: NDArray[np.floating]) -> bytes:
         message = f"{len(where)} of {len(vector)} numbers, such as number {where[0]}"
         raise MediaError(NON_FINITE_VECTOR, message)
     with np.errstate(over="ignore"):  # told below, with the number
-        half = vector.astype(_FP16)
+        half = vector.astype(FP16)
     if not np.isfinite(half).all():
         largest = float(np.abs(vector).max())
         message = f"fp16 holds numbers up to 65504, got {largest:g}"
@@ -93,7 +94,7 @@ def decode_fp16(
         if isinstance(buffers, Sequence)
         else _arrow_values(buffers, dimension)
     )
-    half = np.frombuffer(joined, dtype=_FP16)
+    half = np.frombuffer(joined, dtype=FP16)
     return half.reshape(len(buffers), dimension).astype(np.float32)
 
 
@@ -107,7 +108,7 @@ def fp16_vectors(
     ValueError
         As ``decode_fp16``.
     """
-    half = np.frombuffer(_arrow_values(buffers, dimension), dtype=_FP16)
+    half = np.frombuffer(_arrow_values(buffers, dimension), dtype=FP16)
     return half.reshape(len(buffers), dimension)
 
 
@@ -144,7 +145,7 @@ def _arrow_values(
 
 def _require_lengths(lengths: NDArray[np.integer], dimension: int) -> None:
     """Refuse vectors of another dimension."""
-    wrong = np.flatnonzero(lengths != dimension * _FP16.itemsize)
+    wrong = np.flatnonzero(lengths != dimension * FP16.itemsize)
     if len(wrong):
         found = sorted({int(lengths[row]) // 2 for row in wrong[:1000]})
         msg = (
