@@ -53,7 +53,7 @@ class WorkingExtractor:
                 blurred = cv2.GaussianBlur(blurred, (7, 7), 0)
             small = cv2.resize(blurred, (16, 16), interpolation=cv2.INTER_AREA)
             mean += small.mean(axis=2)
-        return (mean / len(clip.frames)).ravel()
+        return np.asarray(mean.ravel() / len(clip.frames), dtype=np.float32)
 
 
 class WideExtractor:
