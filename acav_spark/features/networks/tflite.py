@@ -117,7 +117,12 @@ def _constant(tensor: _Table, buffers: list[_Table]) -> NDArray[np.float32] | No
     if scale.size > 1:
         shape[scaling.int32(6)] = scale.size
     shifted = values.astype(np.int64) - zero.reshape(shape if zero.size > 1 else [])
-    return np.asarray(shifted * scale.reshape(shape).astype(np.float64), np.float32)
+    with np.errstate(over="ignore"):  # told below
+        scaled = (shifted * scale.reshape(shape).astype(np.float64)).astype(np.float32)
+    if not np.isfinite(scaled).all():
+        msg = f"tflite: expected finite weights, got scales up to {scale.max()}."
+        raise ValueError(msg)
+    return scaled
 
 
 class _Table:
