@@ -111,7 +111,7 @@ def _constant(tensor: _Table, buffers: list[_Table]) -> NDArray[np.float32] | No
     scaling = tensor.table(4)
     scale = np.array(scaling.float32s(2) if scaling else [], np.float32)
     if scaling is None or scale.size == 0:
-        return np.asarray(values, np.float32)
+        return np.array(values, np.float32)  # not the file's bytes, which are locked
     zero = np.array(scaling.int64s(3) or [0] * scale.size, np.int64)
     shape = [1] * values.ndim
     if scale.size > 1:

@@ -142,6 +142,7 @@ def vggish_module(*, has_pca: bool, quantise: bool) -> torch.nn.Module:
 
         def __init__(self) -> None:
             super().__init__()
+            self.has_pca = has_pca
             self.log_mel = log_mel_module(_OFFSET)
             self.features = nn.Sequential(*_blocks())
             wide = 4096
@@ -170,7 +171,7 @@ def vggish_module(*, has_pca: bool, quantise: bool) -> torch.nn.Module:
             return [*layers, self._postprocessed(embedding)]
 
         def _postprocessed(self, embedding: torch.Tensor) -> torch.Tensor:
-            if not has_pca:
+            if not self.has_pca:
                 return embedding
             with torch.autocast(embedding.device.type, enabled=False):
                 centred = embedding - self.pca_means

@@ -71,8 +71,9 @@ class YAMNet(Network):
     16 kHz mono, examples of 0.96 s every 0.48 s, log-mel of 96 x 64. The end is filled
     up with silence to a whole example, as the published program does. 69 million
     multiplications an example, of which ten seconds have 20. Weights that are stored in
-    eight bits are scaled back; what the LiteRT interpreter then rounds on its way,
-    torch does not.
+    eight bits are scaled back. The LiteRT interpreter also rounds what goes into each
+    product to eight bits, even into the Fourier transform, which hides quiet bands from
+    it; torch does not.
     """
 
     name = "yamnet"

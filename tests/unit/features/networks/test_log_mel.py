@@ -27,7 +27,7 @@ def test_the_front_end_is_that_of_vggish(rng: np.random.Generator) -> None:
         np.sin(np.arange(EXAMPLE_SAMPLES) * 0.3) * np.linspace(0, 1, EXAMPLE_SAMPLES),
         np.zeros(EXAMPLE_SAMPLES),
     ):
-        waveform = waveform.astype(np.float32)  # noqa: PLW2901 - as it is decoded
+        waveform = waveform.astype(np.float32)
         expected = mel_features.log_mel_spectrogram(
             waveform,
             audio_sample_rate=16_000,
