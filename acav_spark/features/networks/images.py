@@ -44,6 +44,7 @@ class _ImageNetwork(Network):
     modality = "visual"
     video_sampling: VideoSampling | None
     views_per_pass = 32
+    preferred_batch = 32
     unused: ClassVar[str]
 
     def __init__(self, *, n_frames: int = 8, **options: object) -> None:

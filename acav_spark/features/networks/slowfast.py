@@ -64,6 +64,7 @@ class SlowFastR50(Network):
         short_side=_SIZE, n_frames=_N_FRAMES
     )
     views_per_pass = 8
+    preferred_batch = 8
     published = Published(
         url="https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/"
         "SLOWFAST_8x8_R50.pyth",

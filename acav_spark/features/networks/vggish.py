@@ -69,6 +69,7 @@ class VGGish(Network):
     dimensions = (64, 128, 256, 512, 128)
     audio_sampling: AudioSampling | None = AudioSampling(sample_rate_hz=RATE_HZ)
     views_per_pass = 64
+    preferred_batch = 32
     published = Published(
         url="https://github.com/harritaylor/torchvggish/releases/download/v0.1/"
         "vggish-10086976.pth",

@@ -81,6 +81,7 @@ class YAMNet(Network):
     dimensions = (64, 128, 256, 512, 1024)
     audio_sampling: AudioSampling | None = AudioSampling(sample_rate_hz=RATE_HZ)
     views_per_pass = 128
+    preferred_batch = 32
     published = Published(
         url="https://tfhub.dev/google/lite-model/yamnet/classification/tflite/1"
         "?lite-format=tflite",

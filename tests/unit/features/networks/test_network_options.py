@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_without_weights_the_error_says_where_they_are() -> None:
 
 
 def test_versions_tell_apart_what_changes_vectors_and_nothing_else() -> None:
-    known = {"weights": "/w", "sha256": HASH}
+    known: dict[str, Any] = {"weights": "/w", "sha256": HASH}
     versions = [
         VGGish().version,
         VGGish(**known).version,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -49,8 +49,9 @@ def test_npz_and_safetensors_are_read(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     npz, safe = tmp_path / "a", tmp_path / "b"
+    arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in TENSORS.items()}
     with npz.open("wb") as file:
-        np.savez(file, **{name: tensor.numpy() for name, tensor in TENSORS.items()})
+        np.savez(file, **arrays)
     save_file(TENSORS, safe)
 
     assert same(read_tensors(npz))

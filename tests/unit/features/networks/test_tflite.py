@@ -15,6 +15,8 @@ from acav_spark.features.networks.tflite import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 
 @pytest.fixture
 def content(data_dir: Path) -> bytes:
@@ -30,7 +32,7 @@ def test_weights_are_those_that_the_interpreter_has(content: bytes) -> None:
 
     interpreter = Interpreter(model_content=content)
     interpreter.allocate_tensors()
-    known = {}
+    known: dict[tuple[int, ...], list[NDArray[np.float64]]] = {}
     for detail in interpreter.get_tensor_details():
         scale = detail["quantization_parameters"]["scales"]
         if detail["dtype"] is not np.int8 or scale.size == 0:
