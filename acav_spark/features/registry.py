@@ -20,6 +20,12 @@ __all__ = ["create_extractor", "known_extractors"]
 _EXTRACTORS = {
     "handcrafted_audio": "acav_spark.features.handcrafted_audio:HandcraftedAudio",
     "handcrafted_visual": "acav_spark.features.handcrafted_visual:HandcraftedVisual",
+    "i3d_rgb": "acav_spark.features.networks.i3d:I3DRGB",
+    "mobilenet_v2": "acav_spark.features.networks.images:MobileNetV2",
+    "resnet50": "acav_spark.features.networks.images:ResNet50",
+    "slowfast_r50": "acav_spark.features.networks.slowfast:SlowFastR50",
+    "vggish": "acav_spark.features.networks.vggish:VGGish",
+    "yamnet": "acav_spark.features.networks.yamnet:YAMNet",
 }
 
 _ATTRIBUTES: dict[str, tuple[type, ...]] = {

@@ -43,7 +43,10 @@ class Wrong(Complete):
 
 @pytest.mark.parametrize("name", known_extractors())
 def test_registered_extractors_fit_the_protocol(name: str) -> None:
-    extractor = create_extractor(name)
+    # The hash of one network's published weights is for the user to give.
+    extractor = create_extractor(
+        name, {"init": "random"} if name == "slowfast_r50" else {}
+    )
 
     assert isinstance(extractor, Extractor)
     assert extractor.name == name

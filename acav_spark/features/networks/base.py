@@ -1,0 +1,285 @@
+"""What all networks have in common: loading once, passes of bounded size, means."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acav_spark.errors import DeviceMemoryError, MediaError
+from acav_spark.features.networks.device import find_place
+from acav_spark.features.networks.options import (
+    NetworkOptions,
+    Published,
+    chosen_weights,
+)
+from acav_spark.features.networks.weights import weights_file
+from acav_spark.media.codes import NO_FRAMES, NO_SAMPLES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import torch
+
+    from acav_spark.features.networks.device import Place
+    from acav_spark.media.types import AudioSampling, DecodedClip, VideoSampling
+
+Floats = NDArray[np.float32]
+View = NDArray[np.uint8] | NDArray[np.float32]
+
+_logger = logging.getLogger(__name__)
+
+
+class Network:
+    """A pretrained network as an extractor (``acav_spark.features.extractor``).
+
+    A clip becomes *views*, what the network takes at once (a stack of frames, one
+    frame, 0.96 s of sound). Views of all clips go through in passes of at most
+    ``views_per_pass``; a clip's vector is the mean of its views', in float64. On a GPU
+    each pass has the same shape, its rest filled up, since which algorithm the library
+    takes, and so the last bits, depend on the shape. So a clip's vectors do not depend
+    on its neighbours.
+
+    Parameters
+    ----------
+    **options
+        Those of ``acav_spark.features.networks.options.NetworkOptions``.
+
+    Attributes
+    ----------
+    preferred_batch : int
+        Clips of ten seconds that fill whole passes; fewer leave part of the last one
+        empty.
+    views_per_pass : int
+        Views that go through at once: what bounds memory for activations.
+
+    Raises
+    ------
+    ConfigError
+        For unusable options; weights are looked for when the first clip comes.
+    """
+
+    name: str
+    modality: str
+    dimensions: tuple[int, ...]
+    video_sampling: VideoSampling | None = None
+    audio_sampling: AudioSampling | None = None
+    wants_gpu = True
+
+    # Changes with whatever changes vectors: sampling, preprocessing, taps, pooling.
+    revision: ClassVar[str] = "1"
+    published: ClassVar[Published]
+    views_per_pass: int
+    preferred_batch: int
+
+    def __init__(self, **options: object) -> None:
+        self._options = NetworkOptions(**options)  # type: ignore[arg-type]  # checked there
+        self._weights = chosen_weights(self.name, self._options, self.published)
+        self._module: torch.nn.Module | None = None
+        self._place: Place | None = None
+        self._n_views = self.views_per_pass
+
+    @property
+    def version(self) -> str:
+        """Name, revision and sampling, weights, and numbers where they are chosen."""
+        words = [f"{self.name}/{self.revision}", *self._settings()]
+        words.append(self._weights.version)
+        if self._options.precision != "auto":
+            words.append(self._options.precision)
+        return " ".join(words)
+
+    def extract(self, clips: Sequence[DecodedClip]) -> list[tuple[Floats, ...]]:
+        """Return, for each clip in order, one float32 vector for each layer.
+
+        Raises
+        ------
+        MediaError
+            With code ``no_frames`` or ``no_samples`` for a clip without what it wants.
+        ValueError
+            If a clip was decoded in another way than asked for.
+        DeviceMemoryError
+            If the accelerator has no memory for a single view.
+        ConfigError
+            If weights are not to be had, or are not this network's.
+        """
+        views: list[View] = []
+        ends = []
+        for clip in clips:
+            views.extend(self._views(clip))
+            ends.append(len(views))
+        if not clips:
+            return []
+        means = [
+            part.mean(axis=0, dtype=np.float64).astype(np.float32)
+            for part in np.split(self._run(views), ends[:-1])
+        ]
+        edges = np.cumsum(self.dimensions)[:-1]
+        return [tuple(np.split(mean, edges)) for mean in means]
+
+    def _settings(self) -> list[str]:
+        """Return, for the version, options of its own that change vectors."""
+        return []
+
+    def _views(self, clip: DecodedClip) -> list[View]:
+        """Return what of a clip the network takes at once; all of one shape."""
+        raise NotImplementedError
+
+    def _build(self) -> torch.nn.Module:
+        """Return the module: from (n_views, ...) to one (n_views, d) for each layer."""
+        raise NotImplementedError
+
+    def _load(self, module: torch.nn.Module, path: Path) -> None:
+        """Fill the module's parameters from a file whose hash was checked."""
+        raise NotImplementedError
+
+    def _run(self, views: Sequence[View]) -> Floats:
+        """Return the layers of each view side by side, (n_views, sum of dimensions)."""
+        results = []
+        first = 0
+        while first < len(views):
+            part = views[first : first + self._n_views]
+            result = self._pass(part)
+            if result is not None:
+                results.append(result)
+                first += len(part)
+                continue
+            # Outside of the handler: its traceback would hold the tensors.
+            self._give_memory_back()
+            if len(part) == 1:
+                msg = (
+                    f"{self.name}: expected memory for one view of shape "
+                    f"{part[0].shape}, got none on {self._place}. Use a larger GPU, or "
+                    "fewer processes on it."
+                )
+                raise DeviceMemoryError(msg)
+            self._n_views = len(part) // 2
+            _logger.warning(
+                "not enough GPU memory: extractor=%s views_per_pass=%d",
+                self.name,
+                self._n_views,
+            )
+        return np.concatenate(results)
+
+    def _pass(self, views: Sequence[View]) -> Floats | None:
+        """Return the layers of some views; None if memory is short."""
+        import torch
+
+        module, place = self._loaded()
+        batch = np.stack(views)
+        if place.is_gpu and len(batch) < self._n_views:
+            rest = np.repeat(batch[-1:], self._n_views - len(batch), axis=0)
+            batch = np.concatenate([batch, rest])
+        try:
+            tensor = torch.from_numpy(batch)
+            if place.is_gpu:
+                tensor = tensor.pin_memory().to(place.device, non_blocking=True)
+            with place.numbers():
+                layers = [layer.float() for layer in module(tensor)]
+                result = torch.cat(layers, dim=1)[: len(views)].cpu()
+        except torch.OutOfMemoryError:
+            return None
+        return np.asarray(result.numpy(), dtype=np.float32)
+
+    def _loaded(self) -> tuple[torch.nn.Module, Place]:
+        """Return the module where it runs; the first time it is built and filled."""
+        if self._module is not None and self._place is not None:
+            return self._module, self._place
+        place = find_place(self._options.device, self._options.precision)
+        import torch
+
+        if self._weights.seed is not None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(self._weights.seed)
+                module = self._build()
+        else:
+            file = weights_file(
+                self._weights,
+                cache_dir=self._options.cache_dir,
+                allow_private_addresses=self._options.allow_private_addresses,
+            )
+            module = self._build()
+            self._load(module, file)
+        module = module.eval().requires_grad_(requires_grad=False).to(place.device)
+        if place.is_gpu:
+            module = _channels_last(module)
+        if self._options.compile:
+            module = torch.compile(module, dynamic=False)  # type: ignore[assignment]  # a callable like it
+        self._module, self._place = module, place
+        return module, place
+
+    def _give_memory_back(self) -> None:
+        import torch
+
+        if self._place is not None and self._place.is_gpu:
+            torch.cuda.empty_cache()
+
+
+def require_frames(clip: DecodedClip, sampling: VideoSampling) -> NDArray[np.uint8]:
+    """Return a clip's frames, (n_frames, height, width, 3).
+
+    Raises
+    ------
+    MediaError
+        ``no_frames`` if there are none.
+    ValueError
+        If they have another size than was asked for.
+    """
+    frames = clip.frames
+    if frames is None or frames.size == 0:
+        message = f"clip {clip.clip_id}: no frame was decoded"
+        raise MediaError(NO_FRAMES, message)
+    if min(frames.shape[1:3]) != sampling.short_side:
+        msg = (
+            f"clip {clip.clip_id}: expected frames with a short side of "
+            f"{sampling.short_side} pixels, got {frames.shape}."
+        )
+        raise ValueError(msg)
+    return frames
+
+
+def require_waveform(clip: DecodedClip, sampling: AudioSampling) -> Floats:
+    """Return a clip's samples; what is not finite is silence.
+
+    Raises
+    ------
+    MediaError
+        ``no_samples`` if there are none.
+    ValueError
+        If they have another rate than was asked for.
+    """
+    if clip.waveform is None or clip.waveform.size == 0:
+        message = f"clip {clip.clip_id}: no sound was decoded"
+        raise MediaError(NO_SAMPLES, message)
+    if clip.sample_rate_hz != sampling.sample_rate_hz:
+        msg = (
+            f"clip {clip.clip_id}: expected a waveform at {sampling.sample_rate_hz} "
+            f"Hz, got {clip.sample_rate_hz}."
+        )
+        raise ValueError(msg)
+    return np.nan_to_num(clip.waveform, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def centre_crop(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return the middle ``size`` x ``size`` pixels of frames, contiguous."""
+    _, height, width, _ = frames.shape
+    top, left = (height - size) // 2, (width - size) // 2
+    return np.ascontiguousarray(frames[:, top : top + size, left : left + size])
+
+
+def _channels_last(module: torch.nn.Module) -> torch.nn.Module:
+    """Lay out kernels as tensor cores take them, also those of three dimensions."""
+    import torch
+
+    for parameter in module.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(
+                memory_format=torch.channels_last
+            )
+        elif parameter.ndim == 5:
+            parameter.data = parameter.data.contiguous(
+                memory_format=torch.channels_last_3d
+            )
+    return module
