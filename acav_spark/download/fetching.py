@@ -77,11 +77,14 @@ def fetch_file(
     network_time = NetworkTime(rules, name)
     remote = HttpRemote(uri, rules, network_time, headers=headers)
 
+    def require_wanted() -> None:
+        if is_stopped():
+            message = f"{name}: stopped"
+            raise StoppedError(message)
+
     def store(pieces: Iterator[bytes]) -> None:
         for piece in pieces:
-            if is_stopped():
-                message = f"{name}: stopped"
-                raise StoppedError(message)
+            require_wanted()
             require_size(partial.n_bytes + len(piece), rules.max_bytes, name)
             partial.write(piece)
             limit.take(len(piece))
@@ -100,6 +103,8 @@ def fetch_file(
 
     try:
         retrying(remote.open, rules, network_time, name)
+        # Somebody else may have the file by now.
+        require_wanted()
         if remote.size_bytes is None:
             retrying(whole, rules, network_time, name)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -140,10 +141,14 @@ class Getter:
             return Outcome(item, n_fetched=partial.n_new_bytes, error=error)
 
     def _named(self, item: Item, path: Path) -> Outcome:
-        info = {} if is_media_uri(item.uri) else self._site().find(item.uri).info
+        """Return the outcome of a file that is complete and was not told of."""
         facts = probe_isolated(self._sandbox, path)
-        relative = str(path.relative_to(self._folder))
-        return Outcome(item, relative, facts, info or _bare_info(item))
+        info: Mapping[str, object] = _bare_info(item)
+        if not is_media_uri(item.uri):
+            # The file is there, whatever has become of its page since.
+            with contextlib.suppress(MediaError):
+                info = self._site().find(item.uri).info
+        return Outcome(item, str(path.relative_to(self._folder)), facts, info)
 
     def _fetched(
         self,

@@ -26,6 +26,7 @@ from acav_spark.media.uri import require_scheme, shown_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from email.message import Message
 
     from urllib3.response import HTTPResponse
     from yt_dlp.networking import Request
@@ -49,8 +50,8 @@ class CheckedRH(RequestHandler):  # type: ignore[misc]  # yt-dlp has no types
     ----------
     rules : SourceRules
         Schemes and addresses that are allowed; silence that ends a request.
-    network_time : NetworkTime
-        What is left for the network; running while a request is made.
+    network_time : callable
+        Returns what is left for the network, running while a request is made.
     wait : callable
         Called before each request: keeps them apart.
     **options
@@ -67,7 +68,7 @@ class CheckedRH(RequestHandler):  # type: ignore[misc]  # yt-dlp has no types
         self,
         *,
         rules: SourceRules,
-        network_time: NetworkTime,
+        network_time: Callable[[], NetworkTime],
         wait: Callable[[], None],
         **options: object,
     ) -> None:
@@ -92,15 +93,15 @@ class CheckedRH(RequestHandler):  # type: ignore[misc]  # yt-dlp has no types
         url, method, body = request.url, request.method, _body_bytes(request.data)
         headers = {k: v for k, v in self._get_headers(request).items() if v is not None}
         jar = self._get_cookiejar(request)
+        self._require_allowed(url)
         for _ in range(MAX_REDIRECTS + 1):
-            self._require_allowed(url)
             self._wait()
             sent = dict(headers)
             cookies = jar.get_cookie_header(url)
             if cookies and not any(name.lower() == "cookie" for name in sent):
                 sent["Cookie"] = cookies
             answer, line = self._answer(url, method, body, sent)
-            response = _CheckedResponse(answer, url, line, self._time)
+            response = _CheckedResponse(answer, url, line, self._time())
             jar.extract_cookies(response, urllib.request.Request(url))  # noqa: S310 - is not opened: says whose cookies they are
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or not location:
@@ -108,12 +109,13 @@ class CheckedRH(RequestHandler):  # type: ignore[misc]  # yt-dlp has no types
                     return response
                 raise HTTPError(response)
             response.close()
+            target = urljoin(url, location)
+            self._require_allowed(target)
             if response.status == 303 or (
                 response.status in (301, 302) and method == "POST"
             ):
                 method, body = "HEAD" if method == "HEAD" else "GET", None
                 headers = _without(headers, "content-length", "content-type")
-            target = urljoin(url, location)
             if _origin(target) != _origin(url):
                 headers = _without(headers, *_PRIVATE)
             url = target
@@ -132,7 +134,7 @@ class CheckedRH(RequestHandler):  # type: ignore[misc]  # yt-dlp has no types
         line = Line(place_of(url, name), self._rules, name)
         headers = {**_without(headers, "host"), "Accept-Encoding": "identity"}
         try:
-            answer = self._time.bounded(
+            answer = self._time().bounded(
                 lambda: line.ask(headers, method=method, body=body),
                 on_timeout=line.end,
             )
@@ -175,6 +177,11 @@ class _CheckedResponse(Response):  # type: ignore[misc]  # yt-dlp has no types
             found += piece[:used]
             self._kept = piece[used:]
         return bytes(found)
+
+    def info(self) -> Message:
+        """Return the headers, under the name that cookie jars ask for them."""
+        headers: Message = self.headers
+        return headers
 
     def close(self) -> None:
         """Close the connection, whatever has not been read."""

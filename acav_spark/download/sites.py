@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import yt_dlp
@@ -42,11 +43,15 @@ _PROTOCOLS: Final = ("http", "https")
 _NEEDS_SIGN_IN: Final = (401, 403, 407, 451)
 # yt-dlp's code for a colour, which its messages bring along.
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_ADDRESS: Final = re.compile(r"https?://\S+")
 _MAX_MESSAGE: Final = 300
 
 
 class YtDlpSite:
-    """Asks yt-dlp; one for each thread, since its sessions are not shared.
+    """Asks yt-dlp, in a session for each thread that asks.
+
+    Sessions are kept, since extractors hold what they learnt of a site, such as
+    YouTube's player: asked for anew, that would be most of the traffic.
 
     Parameters
     ----------
@@ -75,8 +80,9 @@ class YtDlpSite:
         self._rules = rules
         self._selector = format_selector
         self._wait = wait
+        self._of_thread = threading.local()
         try:
-            self._session(NetworkTime(rules, "")).build_format_selector(format_selector)
+            self._session().build_format_selector(format_selector)
         except SyntaxError as error:
             msg = (
                 f"--format: expected a selector of one format as yt-dlp has them, got "
@@ -145,8 +151,10 @@ class YtDlpSite:
                 yield Finding(url, str(entry.get("ie_key") or ""), entry.get("id"))
 
     def _asked(self, what: str) -> tuple[Any, dict[str, Any]]:
+        session = self._session()
         network_time = NetworkTime(self._rules, shown_uri(what))
-        with network_time.counted(), self._session(network_time) as session:
+        self._of_thread.network_time = network_time
+        with network_time.counted():
             try:
                 info = session.extract_info(what, download=False)
                 if info is not None and "entries" in info:
@@ -164,27 +172,20 @@ class YtDlpSite:
             )
         return session, info
 
-    def _session(self, network_time: NetworkTime) -> Any:  # noqa: ANN401 - yt-dlp has no types
-        rules, wait = self._rules, self._wait
+    def _session(self) -> Any:  # noqa: ANN401 - yt-dlp has no types
+        """Return this thread's session."""
+        session = getattr(self._of_thread, "session", None)
+        if session is None:
+            session = self._of_thread.session = _Session(self._selector)
+            session.ask_by(
+                self._rules, lambda: self._of_thread.network_time, self._wait
+            )
+        return session
 
-        class Session(yt_dlp.YoutubeDL):  # type: ignore[misc]  # yt-dlp has no types
-            def build_request_director(
-                self, _handlers: object, _preferences: object = None
-            ) -> Any:  # noqa: ANN401 - yt-dlp has no types
-                director = super().build_request_director([])
-                director.add_handler(
-                    CheckedRH(
-                        rules=rules,
-                        network_time=network_time,
-                        wait=wait,
-                        logger=_Log(),
-                        headers=self.params["http_headers"],
-                        cookiejar=self.cookiejar,
-                    )
-                )
-                return director
-
-        return Session({**_OPTIONS, "format": self._selector, "logger": _Log()})
+    def _network_time(self) -> NetworkTime:
+        """Return what is left for the question that this thread asks."""
+        network_time: NetworkTime = self._of_thread.network_time
+        return network_time
 
 
 # All that yt-dlp is ever told: nothing of the command line goes in beside the format.
@@ -203,6 +204,36 @@ _OPTIONS: Final = {
     "quiet": True,
     "skip_download": True,
 }
+
+
+class _Session(yt_dlp.YoutubeDL):  # type: ignore[misc]  # yt-dlp has no types
+    """yt-dlp with one handler of requests, ours; without one until it has that."""
+
+    def __init__(self, format_selector: str) -> None:
+        super().__init__({**_OPTIONS, "format": format_selector, "logger": _Log()})
+
+    def build_request_director(
+        self, _handlers: object, _preferences: object = None
+    ) -> Any:  # noqa: ANN401 - yt-dlp has no types
+        return super().build_request_director([])
+
+    def ask_by(
+        self,
+        rules: SourceRules,
+        network_time: Callable[[], NetworkTime],
+        wait: Callable[[], None],
+    ) -> None:
+        """Send requests by the rules."""
+        self._request_director.add_handler(
+            CheckedRH(
+                rules=rules,
+                network_time=network_time,
+                wait=wait,
+                logger=_Log(),
+                headers=self.params["http_headers"],
+                cookiejar=self.cookiejar,
+            )
+        )
 
 
 class _Log:
@@ -228,6 +259,10 @@ def _media_error(error: BaseException, what: str) -> MediaError:
             return one
     name = shown_uri(what)
     text = _COLOUR.sub("", str(error)).removeprefix("ERROR: ").split(" (caused by ")[0]
+    # Addresses in it may carry credentials in their queries.
+    text = _ADDRESS.sub(lambda match: shown_uri(match[0]), text)
+    query = what.partition("?")[2]
+    text = text.replace(query, "...") if query and what.startswith("http") else text
     message = f"{name!r}: {text[:_MAX_MESSAGE]}"
     for one in chain:
         if isinstance(one, HTTPError):
@@ -268,6 +303,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(one))
         yield one
         inner = [one.__cause__, one.__context__, getattr(one, "cause", None)]
+        inner += getattr(one, "unexpected_errors", [])
         if isinstance(one, DownloadError) and one.exc_info:
             inner.append(one.exc_info[1])
         waiting += [i for i in inner if isinstance(i, BaseException)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-_STOP_WAIT_S = 5.0
+# One that waits for a silent server is left behind: it writes nothing any more.
+_STOP_WAIT_S = 2.0
 
 
 class Workers(Generic[T, R]):
@@ -70,8 +72,9 @@ class Workers(Generic[T, R]):
         finally:
             for _ in self._threads:
                 self._tasks.put(None)
+            until_s = time.monotonic() + _STOP_WAIT_S
             for thread in self._threads:
-                thread.join(_STOP_WAIT_S)
+                thread.join(max(0.0, until_s - time.monotonic()))
 
     def _result(self) -> R:
         result, error = self._results.get()
