@@ -217,6 +217,11 @@ class _Session(yt_dlp.YoutubeDL):  # type: ignore[misc]  # yt-dlp has no types
     ) -> Any:  # noqa: ANN401 - yt-dlp has no types
         return super().build_request_director([])
 
+    def dl(self, *_: object, **__: object) -> None:
+        """Refuse: what yt-dlp would fetch by itself, its downloaders may run."""
+        message = "yt-dlp is asked where videos are, and downloads none"
+        raise DownloadError(message)
+
     def ask_by(
         self,
         rules: SourceRules,

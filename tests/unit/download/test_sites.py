@@ -303,6 +303,8 @@ def test_yt_dlp_is_given_nothing_that_runs_writes_or_asks_beside(
     for name in ("cookiesfrombrowser", "cookiefile", "external_downloader", "exec_cmd"):
         assert not session.params.get(name)
     assert session.params["skip_download"]
+    with pytest.raises(yt_dlp.utils.DownloadError, match="downloads none"):
+        session.dl("a.mp4", {"url": "https://h/a.mp4"})
 
 
 def test_searches_give_results_by_any_search_of_yt_dlp(
