@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import itertools
 import logging
@@ -20,7 +21,7 @@ from acav_spark.download.findings import (
 )
 from acav_spark.download.getting import Getter, Outcome
 from acav_spark.download.items import Item, archive_line, item_from_text
-from acav_spark.download.journal import FolderLock, Journal
+from acav_spark.download.journal import FolderLock, Journal, written_below
 from acav_spark.download.metadata import metadata_row
 from acav_spark.download.rate import RateLimit
 from acav_spark.download.searching import Searches
@@ -34,7 +35,7 @@ from acav_spark.download.standing import (
     Standing,
 )
 from acav_spark.download.workers import Workers
-from acav_spark.errors import DependencyError, StageError
+from acav_spark.errors import DependencyError
 from acav_spark.media.sandbox import Limits, Sandbox
 from acav_spark.media.sources_rules import SourceRules
 from acav_spark.media.uri import uri_from_path
@@ -194,18 +195,11 @@ def download(
     require_search(rules.search)
     folder = Path(folder)
     with ExitStack() as stack:
-        try:
+        with written_below(folder):
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(FolderLock(folder))
-            run = stack.enter_context(_Run(folder, rules, on_row))
-            summary = run.run(items, queries, max_items)
-        except OSError as error:
-            msg = (
-                f"--output: expected a folder that can be written, got {folder} "
-                f"({error}). The same command goes on from here."
-            )
-            raise StageError(msg) from error
-    return summary
+            run = _Run(stack, folder, rules, on_row)
+        return run.run(items, queries, max_items)
 
 
 def wanted_items(
@@ -223,16 +217,16 @@ def wanted_items(
             yield item
 
 
-class _Run(ExitStack):
+class _Run:
     """One download: reads items, gives them to threads, writes what comes back."""
 
     def __init__(
         self,
+        stack: ExitStack,
         folder: Path,
         rules: DownloadRules,
         on_row: Callable[[Row, DownloadSummary], None],
     ) -> None:
-        super().__init__()
         self._folder = folder
         self._rules = rules
         self._on_row = on_row
@@ -241,13 +235,13 @@ class _Run(ExitStack):
         self._standing = _standing(folder, rules)
         # What may be wrong with the rules, before anything is opened.
         self._site = self._opened_site()
-        self._manifest = self.enter_context(Journal(folder / MANIFEST, "id"))
-        self._metadata = self.enter_context(Journal(folder / METADATA, "video_id"))
-        self._searches = self.enter_context(Searches(folder / SEARCHES))
+        self._manifest = stack.enter_context(Journal(folder / MANIFEST, "id"))
+        self._metadata = stack.enter_context(Journal(folder / METADATA, "video_id"))
+        self._searches = stack.enter_context(Searches(folder / SEARCHES))
         self._getter = Getter(
             folder,
             sources=rules.sources,
-            sandbox=self.enter_context(Sandbox(rules.limits)),
+            sandbox=stack.enter_context(Sandbox(rules.limits)),
             site=self._site,
             limit=RateLimit(rules.bytes_per_s, sleep=self._wait),
             is_stopped=self._stop.is_set,
@@ -265,8 +259,9 @@ class _Run(ExitStack):
         workers = Workers(self._get, self._rules.n_workers, self._stop)
         for outcome in workers.results(pending):
             self._record(outcome)
-        self._manifest.compact(lambda row: row)
-        self._metadata.compact(self._with_present_place)
+        with written_below(self._folder):
+            self._manifest.compact(lambda row: row)
+            self._metadata.compact(self._with_present_place)
         return self._summary
 
     def _pending(self, items: Iterable[Item]) -> Iterator[Item]:
@@ -301,9 +296,10 @@ class _Run(ExitStack):
     def _get(self, item: Item) -> Outcome:
         row = self._standing.rows.get(item.video_id)
         is_damaged = row is not None and row["status"] == DONE
-        return self._getter.get(
-            item, is_archived=self._standing.is_archived, is_damaged=is_damaged
-        )
+        with written_below(self._folder):
+            return self._getter.get(
+                item, is_archived=self._standing.is_archived, is_damaged=is_damaged
+            )
 
     def _record(self, outcome: Outcome) -> None:
         """Write what came of a video: metadata, then archive, then the manifest."""
@@ -327,15 +323,15 @@ class _Run(ExitStack):
             summary.n_done += 1
             facts = outcome.facts
             path = self._folder / outcome.path
-            self._metadata.append(
-                metadata_row(
-                    item,
-                    outcome.info,
-                    facts,
-                    file_uri=uri_from_path(path),
-                    fetched_at=moment,
-                )
+            known = metadata_row(
+                item,
+                outcome.info,
+                facts,
+                file_uri=uri_from_path(path),
+                fetched_at=moment,
             )
+            with written_below(self._folder):
+                self._metadata.append(known)
             self._standing.add_to_archive(archive_line(item, outcome.info))
             row |= {
                 "path": outcome.path,
@@ -346,7 +342,8 @@ class _Run(ExitStack):
             }
         summary.n_bytes += outcome.n_fetched
         row |= {"at": moment}
-        self._manifest.append(row)
+        with written_below(self._folder):
+            self._manifest.append(row)
         self._standing.rows[item.video_id] = row
         _logger.debug("downloaded %s", row)
         self._on_row(row, summary)
@@ -359,24 +356,30 @@ class _Run(ExitStack):
         return {**row, "uri": uri_from_path(self._folder / str(known["path"]))}
 
     def _opened_site(self) -> Callable[[], Site]:
-        """Return what gives yt-dlp; whether it is there matters when it is needed."""
+        """Return what gives yt-dlp, which is loaded when it is needed first."""
         rules = self._rules
         interval_s = rules.request_interval_s
         pace = RateLimit(1 / interval_s if interval_s else None, sleep=self._wait)
-        try:
-            site = open_site(
-                rules.sources,
-                format_selector=rules.format_selector,
-                wait=lambda: pace.take(1),
-            )
-        except DependencyError as error:
-            missing = error
+        lock = threading.Lock()
+        made: list[Site] = []
 
-            def refuse() -> Site:
-                raise missing
+        def site() -> Site:
+            with lock:
+                if not made:
+                    made.append(
+                        open_site(
+                            rules.sources,
+                            format_selector=rules.format_selector,
+                            wait=lambda: pace.take(1),
+                        )
+                    )
+            return made[0]
 
-            return refuse
-        return lambda: site
+        if rules.format is not None:
+            # A wrong format shall be found now; that of files matters to none.
+            with contextlib.suppress(DependencyError):
+                site()
+        return site
 
     def _wait(self, seconds: float) -> None:
         self._stop.wait(seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from acav_spark.errors import StageError
@@ -12,6 +13,7 @@ from acav_spark.media.closing import Closing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from io import FileIO
     from pathlib import Path
 
 Row = dict[str, object]
@@ -37,8 +39,8 @@ class Journal(Closing):
         self._file = path.open("ab", buffering=0)
 
     def append(self, row: Row) -> None:
-        """Add a row, in one write."""
-        self._file.write(_line(row))
+        """Add a row."""
+        write_all(self._file, _line(row))
 
     def compact(self, change: Callable[[Row], Row | None]) -> None:
         """Close it, and write it anew: one row a key, changed, or none for None.
@@ -132,6 +134,33 @@ def replace_file(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def write_all(file: FileIO, content: bytes) -> int:
+    """Write bytes to a file without a buffer, which may take them in parts."""
+    view = memoryview(content)
+    while len(view):
+        view = view[file.write(view) :]
+    return len(content)
+
+
+@contextmanager
+def written_below(folder: Path) -> Iterator[None]:
+    """Say of the system's errors that they are about the folder.
+
+    Raises
+    ------
+    StageError
+        In their place.
+    """
+    try:
+        yield
+    except OSError as error:
+        msg = (
+            f"--output: expected a folder that can be written, got {folder} ({error}). "
+            "The same command goes on from here."
+        )
+        raise StageError(msg) from error
 
 
 def _cut_torn_line(path: Path) -> None:

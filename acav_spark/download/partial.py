@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from acav_spark.download.journal import replace_file
+from acav_spark.download.journal import replace_file, write_all
 from acav_spark.media.closing import Closing
 
 if TYPE_CHECKING:
+    from io import FileIO
     from pathlib import Path
 
 Validators = tuple[str | None, str | None]
@@ -40,7 +41,7 @@ class PartialFile(Closing):
         self.n_bytes = 0
         self.n_new_bytes = 0
         self._note = path.with_name(f"{path.name}.json")
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
 
     def begin(self, version: str, size_bytes: int, validators: Validators) -> int:
         """Open it for the rest of a file; return how many bytes are there already.
@@ -83,12 +84,9 @@ class PartialFile(Closing):
         if self._file is None:
             msg = f"{self.path.name}: expected a partial file that was begun."
             raise ValueError(msg)
-        view = memoryview(piece)
-        while len(view):
-            n_written = self._file.write(view)
-            self.n_bytes += n_written
-            self.n_new_bytes += n_written
-            view = view[n_written:]
+        n_written = write_all(self._file, piece)
+        self.n_bytes += n_written
+        self.n_new_bytes += n_written
 
     def finish(self, final: Path) -> None:
         """Give it its name, complete on disk, at once."""

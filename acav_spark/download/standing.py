@@ -93,8 +93,15 @@ class Standing:
         """Add a line to the archive, where there is one."""
         if self._archive is not None and line not in self._archived:
             self._archived.add(line)
-            with self._archive.open("a", encoding="utf-8") as file:
-                file.write(f"{line}\n")
+            try:
+                with self._archive.open("a", encoding="utf-8") as file:
+                    file.write(f"{line}\n")
+            except OSError as error:
+                msg = (
+                    f"--archive: expected a file that can be written, got "
+                    f"{self._archive} ({error})."
+                )
+                raise ConfigError(msg) from error
 
 
 def _archived(path: Path | None) -> set[str]:

@@ -21,7 +21,7 @@ from acav_spark import cli
 from acav_spark.download import Item, download, item_from_row, wanted_items
 from acav_spark.download import downloading as downloading_module
 from acav_spark.download.findings import Finding, Found
-from acav_spark.errors import DependencyError, MediaError, StageError
+from acav_spark.errors import ConfigError, DependencyError, MediaError, StageError
 from acav_spark.ingest.metadata import BAD_ROW
 from acav_spark.ingest.sources import find_sources
 from acav_spark.media import codes, sources_address
@@ -92,7 +92,8 @@ def test_a_file_a_typed_answer_and_a_page_come_with_what_is_known(
     assert mine["duration_s"] == pytest.approx(2.0, abs=0.1)
     assert {r["title"] for r in known.values()} == {"a", "watch", "What I call it"}
     assert _names(tmp_path / "partial") == []
-    (source,) = find_sources([str(tmp_path)])
+    # Columns that the user named are those of other inputs.
+    (source,) = find_sources([str(tmp_path)], mapping={"uri": "url"})
     assert source.layout.name == "download"
     assert dict(source.layout.fields)["uri"] == ("uri",)
 
@@ -328,6 +329,13 @@ def test_archived_videos_are_left_out_and_new_ones_get_in(
     assert lines[2].startswith("acav v")
     # Also in another folder.
     assert download(uris, tmp_path / "two", rules=rules).n_archived == 2
+    lost = dataclasses.replace(RULES, archive=tmp_path / "no" / "archive")
+    with pytest.raises(ConfigError, match="--archive: expected a file that can"):
+        download(uris[:1], tmp_path / "three", rules=lost)
+    (tmp_path / "binary").write_bytes(b"\xff")
+    lost = dataclasses.replace(RULES, archive=tmp_path / "binary")
+    with pytest.raises(ConfigError, match="--archive: expected a text file"):
+        download(uris[:1], tmp_path / "four", rules=lost)
 
 
 class FakeSite:

@@ -12,6 +12,8 @@ import pytest
 import yt_dlp
 from downloads import LOOPBACK, film
 from media_server import MediaServer, Request, answer, running
+from yt_dlp.networking.exceptions import TransportError
+from yt_dlp.utils import ExtractorError, GeoRestrictedError
 
 from acav_spark.download import site_network
 from acav_spark.download.findings import default_selector, open_site
@@ -225,6 +227,72 @@ def test_requests_are_kept_apart(server: MediaServer) -> None:
     )
     site.find(server.uri("/page"))
     assert waits == list(range(len(server.requests)))
+
+
+def _raised(inner: Exception) -> Exception:
+    """Return an error as yt-dlp gives it to those who call it."""
+    cause = (type(inner), inner, None)
+    return yt_dlp.utils.DownloadError(f"ERROR: {inner}", cause)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("inner", "code", "is_permanent"),
+    [
+        (ExtractorError("Private video", expected=True), "not_available", False),
+        (GeoRestrictedError("Not in this country"), "not_available", True),
+        (ExtractorError("Unable to extract title"), "extraction_failed", False),
+        (KeyError("formats"), "extraction_failed", False),
+        (
+            ExtractorError("x", cause=TransportError(cause=MediaError("a", "b"))),
+            "a",
+            True,
+        ),
+    ],
+)
+def test_errors_of_yt_dlp_are_codes(
+    monkeypatch: pytest.MonkeyPatch,
+    inner: Exception,
+    code: str,
+    is_permanent: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    error = inner if isinstance(inner, KeyError) else _raised(inner)
+    _answered(monkeypatch, error)
+    with pytest.raises(MediaError) as caught:
+        _site().find("http://h/page")
+    assert (caught.value.code, caught.value.is_permanent) == (code, is_permanent)
+
+
+@pytest.mark.parametrize(
+    ("info", "code"),
+    [
+        ({"url": "http://h/a.mp4", "protocol": "http", "is_live": True}, "live_stream"),
+        (
+            {"url": "http://h/a", "protocol": "http", "live_status": "is_upcoming"},
+            "live_stream",
+        ),
+        ({"url": "http://h/a", "protocol": "m3u8_native"}, "no_format"),
+        ({"url": "ftp://h/a", "protocol": "ftp"}, "no_format"),
+        ({"requested_formats": []}, "no_format"),
+        ({"_type": "playlist", "entries": []}, "several_videos"),
+        (None, "extraction_failed"),
+    ],
+)
+def test_answers_of_yt_dlp_that_are_no_file_are_codes(
+    monkeypatch: pytest.MonkeyPatch, info: dict[str, object] | None, code: str
+) -> None:
+    _answered(monkeypatch, info)
+    with pytest.raises(MediaError) as caught:
+        _site().find("http://h/page")
+    assert caught.value.code == code
+
+
+def _answered(monkeypatch: pytest.MonkeyPatch, answered: object) -> None:
+    def extract_info(*_: object, **__: object) -> object:
+        if isinstance(answered, Exception):
+            raise answered
+        return answered
+
+    monkeypatch.setattr(yt_dlp.YoutubeDL, "extract_info", extract_info)
 
 
 def _format(name: str, height: int | None, **more: object) -> dict[str, object]:
