@@ -208,7 +208,9 @@ def _tell_summary(summary: DownloadSummary, output: Path) -> None:
         f"{summary.n_failed} failed",
         f"{summary.n_given_up} given up before",
     ]
-    CONSOLE.print(", ".join(told), markup=False)
+    CONSOLE.print(", ".join(told), markup=False, soft_wrap=True)
     for code, n_failed in summary.codes.most_common():
         CONSOLE.print(f"  {n_failed} {code}", markup=False)
-    CONSOLE.print(f"Go on: acav run --set input.uri={output}", markup=False)
+    CONSOLE.print(
+        f"Go on: acav run --set input.uri={output}", markup=False, soft_wrap=True
+    )
