@@ -17,9 +17,11 @@ from yt_dlp.utils import ExtractorError, GeoRestrictedError
 
 from acav_spark.download import site_network
 from acav_spark.download.findings import default_selector, open_site
+from acav_spark.download.site_network import CheckedRH
 from acav_spark.download.sites import YtDlpSite
 from acav_spark.errors import ConfigError, DependencyError, MediaError
 from acav_spark.media import SourceRules, sources_address
+from acav_spark.media.sources_rules import NetworkTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -207,6 +209,56 @@ def test_cookies_come_back_to_their_server(server: MediaServer) -> None:
     assert found.headers["Cookie"] == "key=1"
 
 
+def test_what_is_meant_for_one_server_is_not_sent_to_another(
+    server: MediaServer,
+) -> None:
+    with running(film()) as other:
+        other.answers["/b"] = other.whole
+        server.answers["/same"] = _moved("/a")
+        server.answers["/a"] = _moved(other.uri("/b"))
+        asked = yt_dlp.networking.Request(
+            server.uri("/same"), headers={"Authorization": "hush", "X-Kind": "seen"}
+        )
+        network_time = NetworkTime(LOOPBACK, "test")
+        with network_time.counted():
+            handler = CheckedRH(
+                rules=LOOPBACK,
+                network_time=lambda: network_time,
+                wait=lambda: None,
+                logger=None,
+            )
+            answered = handler.send(asked)
+            assert answered.read() == film()
+            answered.close()
+        assert [r.headers.get("authorization") for r in server.requests] == ["hush"] * 2
+        assert [r.headers.get("authorization") for r in other.requests] == [None]
+        assert other.requests[0].headers["x-kind"] == "seen"
+
+
+def test_a_form_is_sent_once_and_its_redirect_is_asked_for(server: MediaServer) -> None:
+    server.answers["/form"] = lambda _: answer(
+        b"", "303 See Other", {"Location": "/film", "Connection": "close"}
+    )
+    server.answers["/film"] = server.whole
+    network_time = NetworkTime(LOOPBACK, "test")
+    with network_time.counted():
+        handler = CheckedRH(
+            rules=LOOPBACK,
+            network_time=lambda: network_time,
+            wait=lambda: None,
+            logger=None,
+        )
+        asked = yt_dlp.networking.Request(server.uri("/form"), data=b"key=1")
+        with handler.send(asked) as answered:
+            assert answered.url == server.uri("/film")
+            assert answered.read(4) + answered.read() == film()
+    sent, followed = server.requests
+    assert sent.headers["content-length"] == "5"
+    assert "content-type" in sent.headers
+    assert "content-length" not in followed.headers
+    assert "content-type" not in followed.headers
+
+
 def test_proxies_of_the_environment_are_not_used(
     server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,6 +381,7 @@ UNTOLD = _format("0", None, vcodec=None, acodec=None)
         ([SILENT, SOUND, SMALL], 360, "17"),
         ([PIECES, SMALL], 360, "17"),
         ([UNTOLD], 360, "0"),
+        ([WEBM, UNTOLD], 360, "0"),  # may be small enough
         ([SILENT, SOUND], 360, None),
         ([PIECES], 360, None),
     ],
