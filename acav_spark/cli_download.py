@@ -128,9 +128,9 @@ def download(
 def _sources(settings: Config, time_limit_s: float) -> SourceRules:
     """Return what may be connected to: https, and http where it is allowed."""
     options = settings.input
-    named = [s for s in options.allowed_schemes if s in ("http", "https")]
+    is_http_allowed = "http" in options.allowed_schemes
     return SourceRules(
-        allowed_schemes=tuple(named or ["https"]),
+        allowed_schemes=("http", "https") if is_http_allowed else ("https",),
         allow_private_addresses=options.allow_private_addresses,
         max_bytes=options.max_download_mb * 2**20,
         total_s=time_limit_s,

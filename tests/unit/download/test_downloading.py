@@ -17,7 +17,8 @@ from downloads import LOOPBACK, RULES, ThenSilence, film, ranges_asked, rows_of
 from media_server import MediaServer, answer, running
 from samples import write_video
 
-from acav_spark import cli
+from acav_spark import cli, cli_download
+from acav_spark.config import load_config
 from acav_spark.download import Item, download, item_from_row, wanted_items
 from acav_spark.download import downloading as downloading_module
 from acav_spark.download.findings import Finding, Found
@@ -434,6 +435,27 @@ def test_the_command_tells_what_came_and_what_would(
     with pytest.raises(SystemExit) as left:
         cli.main([*words, "--retry-failed"])
     assert left.value.code == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "schemes", "is_private"),
+    [
+        ([], ("https",), False),
+        (["input.allowed_schemes=[file, s3]"], ("https",), False),
+        (["input.allowed_schemes=[http]"], ("http", "https"), False),
+        (["input.allow_private_addresses=true"], ("https",), True),
+    ],
+)
+def test_the_settings_of_remote_media_hold_for_the_command(
+    settings: list[str],
+    schemes: tuple[str, ...],
+    is_private: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    more = ["input.max_download_mb=3", "input.stall_timeout_s=4"]
+    rules = cli_download._sources(load_config(None, settings + more).config, 5.0)
+    assert rules.allowed_schemes == schemes
+    assert rules.allow_private_addresses is is_private
+    assert (rules.max_bytes, rules.stall_s, rules.total_s) == (3 * 2**20, 4.0, 5.0)
 
 
 @pytest.mark.parametrize(
