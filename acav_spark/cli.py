@@ -11,17 +11,23 @@ import typer
 from rich.table import Table
 
 from acav_spark._version import __version__
+from acav_spark.cli_download import download
 from acav_spark.cli_support import (
     CONSOLE,
     STDOUT,
+    ConfigFile,
     Options,
+    Overrides,
+    Quiet,
+    Verbose,
     fail,
     opened,
     opened_for_reading,
+    print_rows,
     set_up_logging,
 )
 from acav_spark.config import describe_options, to_yaml
-from acav_spark.errors import AcavError, ConfigError
+from acav_spark.errors import AcavError
 from acav_spark.pipeline import STAGES, run_stages, stages_named
 
 if TYPE_CHECKING:
@@ -46,23 +52,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        help="Configuration file, or one of the package's: demo, local, paper.",
-        envvar="ACAV_CONFIG",
-    ),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        "-s",
-        help="Override an option, such as selection.size=500; repeatable.",
-    ),
-]
 Refit = Annotated[
     bool,
     typer.Option(
@@ -78,10 +67,6 @@ OnChange = Annotated[
         "(execution.on_change).",
     ),
 ]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Log more; show stack traces.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows to show.")]
 Output = Annotated[
     str, typer.Option("--format", "-f", help="How to print: table, csv or json.")
@@ -219,7 +204,7 @@ def show(
     with opened_for_reading(Options(config, overrides, verbose=verbose)) as context:
         from acav_spark.status import rows_of, show_table
 
-        _print_rows(*rows_of(show_table(context, name, limit)), output)
+        print_rows(*rows_of(show_table(context, name, limit)), output)
 
 
 @app.command(rich_help_panel=_LOOK)
@@ -235,31 +220,7 @@ def sql(
     with opened_for_reading(Options(config, overrides, verbose=verbose)) as context:
         from acav_spark.status import query_rows, rows_of
 
-        _print_rows(*rows_of(query_rows(context, query, limit)), output)
-
-
-def _print_rows(names: list[str], rows: list[list[str]], output: str) -> None:
-    if output == "json":
-        for row in rows:
-            typer.echo(
-                json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False)
-            )
-        return
-    if output == "csv":
-        import csv
-
-        writer = csv.writer(sys.stdout)
-        writer.writerow(names)
-        writer.writerows(rows)
-        return
-    if output != "table":
-        msg = f"--format: expected table, csv or json, got {output!r}."
-        raise ConfigError(msg)
-    table = Table(*names, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    STDOUT.print(table)
-    STDOUT.print(f"[dim]{len(rows)} rows[/]")
+        print_rows(*rows_of(query_rows(context, query, limit)), output)
 
 
 @app.command(rich_help_panel=_LOOK)
@@ -324,6 +285,9 @@ def show_config(
     for option in describe_options():
         table.add_row(option.path, option.default, option.allowed, option.description)
     STDOUT.print(table)
+
+
+app.command(rich_help_panel=_CURATE)(download)
 
 
 @app.command("make-queries", rich_help_panel=_HELP)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import logging
 import sys
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
+import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.table import Table
 
 from acav_spark.config import load_config
 from acav_spark.errors import ConfigError
@@ -28,6 +32,28 @@ CONSOLE = Console(stderr=True, highlight=False)
 
 STDOUT = Console(highlight=False)
 """What a command prints."""
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="Configuration file, or one of the package's: demo, local, paper.",
+        envvar="ACAV_CONFIG",
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        help="Override an option, such as selection.size=500; repeatable.",
+    ),
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Log more; show stack traces.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")]
 
 _CONF = Path(__file__).with_name("conf")
 _CHOICES = ("error", "keep", "recompute")
@@ -151,3 +177,32 @@ def fail(error: Exception, *, is_verbose: bool) -> NoReturn:
         CONSOLE.print("".join(traceback.format_exception(error)), markup=False)
     CONSOLE.print(f"{type(error).__name__}: {error}", style="red", markup=False)
     sys.exit(2)
+
+
+def print_rows(names: list[str], rows: list[list[str]], output: str) -> None:
+    """Print rows as a table, CSV or JSON Lines.
+
+    Raises
+    ------
+    ConfigError
+        If the output is none of these.
+    """
+    if output == "json":
+        for row in rows:
+            typer.echo(
+                json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False)
+            )
+        return
+    if output == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerow(names)
+        writer.writerows(rows)
+        return
+    if output != "table":
+        msg = f"--format: expected table, csv or json, got {output!r}."
+        raise ConfigError(msg)
+    table = Table(*names, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    STDOUT.print(table)
+    STDOUT.print(f"[dim]{len(rows)} rows[/]")

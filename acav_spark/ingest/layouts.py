@@ -160,6 +160,9 @@ def layout_of_record(
         raise ConfigError(msg)
     if kind.startswith("youtube#") or _is_object(record, "snippet") or _is_items(items):
         return with_columns(YOUTUBE_API, mapping)
+    if "downloaded_from" in record:
+        # Our own file, which no name that is meant for other inputs applies to.
+        return layout_of_columns(list(record), {}, name="download")
     is_yt_dlp = "webpage_url" in record or "extractor_key" in record
     if is_yt_dlp and ("id" in record or "entries" in record):
         return with_columns(YT_DLP, mapping)

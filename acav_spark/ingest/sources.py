@@ -44,6 +44,9 @@ _ENDINGS: Final = {
 _COMPRESSED = (".gz", ".bz2")
 # Lies beside metadata, and is none.
 _ASIDE = (".md", ".rst", ".crc", ".sha256", ".md5")
+# The manifest that tells a folder of ``acav download``, and its metadata.
+_DOWNLOADS = "downloads.jsonl"
+_DOWNLOADED = "metadata.jsonl"
 _MAGIC = re.compile(r"[*?\[]")
 _MAX_SNIFFED = 10_000
 _N_THREADS = 16
@@ -127,7 +130,10 @@ def _found(uri: str, form: str, mapping: Mapping[str, str]) -> list[Source]:
     if form == "media":
         list_media(uri)
         return [Source("media", (uri,))]
-    if form == "delta" or _is_delta(uri):
+    if form == "auto" and _kind(f"{uri.rstrip('/')}/{_DOWNLOADS}") is fs.FileType.File:
+        # What was downloaded has its metadata beside it, and ids of its own.
+        uri, form = f"{uri.rstrip('/')}/{_DOWNLOADED}", "json"
+    if form == "delta" or is_delta(uri):
         return [Source("delta", (_for_spark(uri),))]
     try:
         files = _metadata_files(uri, form)
@@ -253,7 +259,8 @@ def _sniffed(
     ]
 
 
-def _is_delta(uri: str) -> bool:
+def is_delta(uri: str) -> bool:
+    """Return whether a folder is a Delta table."""
     return _kind(f"{uri.rstrip('/')}/_delta_log") is fs.FileType.Directory
 
 

@@ -109,7 +109,9 @@ class Line:
         # A second handle of the socket: urllib3 closes its own at the last byte.
         self._socket: socket.socket | None = None
 
-    def ask(self, headers: dict[str, str]) -> HTTPResponse:
+    def ask(
+        self, headers: dict[str, str], *, method: str = "GET", body: bytes | None = None
+    ) -> HTTPResponse:
         """Send a request and return the answer, its body not read yet.
 
         Raises
@@ -119,8 +121,9 @@ class Line:
         """
         connection = self._connection or self._connect()
         connection.request(
-            "GET",
+            method,
             self._place.target,
+            body=body,
             headers={"Host": self._place.host_header, **headers},
             preload_content=False,
             decode_content=False,

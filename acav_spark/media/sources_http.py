@@ -22,7 +22,7 @@ from acav_spark.media.sources_spool import RetryLaterError, require_size
 from acav_spark.media.uri import require_scheme, shown_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from urllib3.response import HTTPResponse
 
@@ -38,6 +38,17 @@ _HEADERS: Final = {
     "Accept": "*/*",
     "Accept-Encoding": "identity",
 }
+# What may not be set from outside: it decides which bytes come, and how.
+_OWN_HEADERS: Final = (
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "host",
+    "if-range",
+    "range",
+    "transfer-encoding",
+)
+_PRIVATE: Final = ("authorization", "cookie")
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _PAGE: Final = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.I)
 
@@ -53,6 +64,9 @@ class HttpRemote:
         Schemes, addresses and limits.
     network_time : NetworkTime
         What is left for the network; running while any method is called.
+    headers : mapping of str to str, optional
+        Further headers of every request, such as a user agent. Cookies and credentials
+        among them go to the first server alone.
 
     Attributes
     ----------
@@ -62,8 +76,20 @@ class HttpRemote:
         Size of the file where the server gives ranges of it; None where it does not.
     """
 
-    def __init__(self, uri: str, rules: SourceRules, network_time: NetworkTime) -> None:
+    def __init__(
+        self,
+        uri: str,
+        rules: SourceRules,
+        network_time: NetworkTime,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.uri = uri
+        self._headers = {
+            name: value
+            for name, value in (headers or {}).items()
+            if name.lower() not in _OWN_HEADERS
+        }
         self.name = shown_uri(uri)
         self.size_bytes: int | None = None
         self._rules = rules
@@ -71,6 +97,11 @@ class HttpRemote:
         self._place = place_of(uri, self.name)
         self._line: Line | None = None
         self._validators: tuple[str | None, str | None] | None = None
+
+    @property
+    def validators(self) -> tuple[str | None, str | None]:
+        """ETag and Last-Modified of the opened file, which tell it from a later one."""
+        return self._validators or (None, None)
 
     def open(self) -> None:
         """Ask for the first byte: follow redirects, learn size and validators.
@@ -117,7 +148,7 @@ class HttpRemote:
             for answers to something else.
         """
         headers = {"Range": f"bytes={first}-{end - 1}"}
-        etag, modified = self._validators or (None, None)
+        etag, modified = self.validators
         if etag is not None and not etag.startswith("W/"):
             headers["If-Range"] = etag
         response = self._answer(headers)
@@ -158,7 +189,7 @@ class HttpRemote:
             self.close()
             self._line = Line(self._place, self._rules, self.name)
         line = self._line
-        all_headers = {**_HEADERS, **headers}
+        all_headers = {**_HEADERS, **self._further_headers(), **headers}
         try:
             return self._time.bounded(
                 lambda: line.ask(all_headers), on_timeout=line.end
@@ -168,6 +199,16 @@ class HttpRemote:
         except MediaError:
             self.close()
             raise
+
+    def _further_headers(self) -> dict[str, str]:
+        first, now = place_of(self.uri, self.name), self._place
+        if (first.is_secure, first.host, first.port) == (
+            now.is_secure,
+            now.host,
+            now.port,
+        ):
+            return self._headers
+        return {k: v for k, v in self._headers.items() if k.lower() not in _PRIVATE}
 
     def _redirected(self, response: HTTPResponse) -> Place:
         location = response.headers.get("Location")

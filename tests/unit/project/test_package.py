@@ -46,7 +46,8 @@ def test_platform_packages_are_no_hard_dependency() -> None:
     names = {re.split(r"[<>=\[ ]", line)[0] for line in metadata["dependencies"]}
     assert names.isdisjoint({"pyspark", "delta-spark", "torch", "torchvision"})
     extras = metadata["optional-dependencies"]
-    assert set(extras) == {"language", "local", "models", "report", "test", "all"}
+    of_users = {"download", "language", "local", "models", "report"}
+    assert set(extras) == {*of_users, "test", "all"}
 
 
 def test_every_dependency_of_the_tests_is_pinned() -> None:
