@@ -147,6 +147,9 @@ class PictureEncoder:
             "preset": self._settings.preset,
             "crf": str(self._settings.crf),
             "g": str(_KEY_FRAME_EVERY),
+            # MP4 stores lengths in the order of decoding: with B-frames those of a
+            # changing rate, and the last one's, come out wrong.
+            "bf": "0",
         }
         context.color_range = frame.color_range
         context.colorspace = frame.colorspace

@@ -21,7 +21,9 @@ _FRAME_SAMPLES: Final = 1024
 # extractors hear them.
 _LAYOUTS: Final = {
     "mono": "mono",
+    "1 channels": "mono",
     "stereo": "stereo",
+    "2 channels": "stereo",
     "5.1": "5.1",
     "5.1(side)": "5.1",
 }
