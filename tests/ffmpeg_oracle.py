@@ -37,18 +37,9 @@ class Shown:
 
 def shown(path: Path, until_s: float = 1e6) -> Shown:
     """Return the frames of a file before a time."""
+    trimmed = f"trim=end={until_s},{_FILTER}"
+    done = _ran(path, "-map", "0:V:0", "-fps_mode", "passthrough", "-vf", trimmed)
     # The filter tells times and sizes of what comes out.
-    done = _ran(
-        path,
-        "-map",
-        "0:V:0",
-        "-t",
-        f"{until_s}",
-        "-fps_mode",
-        "passthrough",
-        "-vf",
-        _FILTER,
-    )
     said = done.stderr.decode()
     found = re.findall(r"pts_time:\s*(-?[0-9.]+).* sar:(\d+)/(\d+) s:(\d+)x(\d+)", said)
     sizes = {(int(width), int(height)) for *_, width, height in found}
