@@ -1,10 +1,10 @@
 """What is lost when clips are cut to files: times, pictures, sound, features.
 
-Five seconds of each real clip are cut as ``cut_clips`` does by default, and decoded from
-the video and from the file: at 50 times a second the same frame must be on display, to a
-microsecond. Features of the two are compared by their cosine. Prints a table and, with
-``--json FILE``, writes a record; ends with an error where a time differs, or a cosine is
-below LEAST_COSINE.
+Five seconds of each real clip are cut as ``cut_clips`` does by default, and decoded
+from the video and from the file: at 50 times a second the same frame must be on
+display, to a microsecond. Features of the two are compared by their cosine. Prints a
+table and, with ``--json FILE``, writes a record; ends with an error where a time
+differs, or a cosine is below LEAST_COSINE.
 
     python benchmarks/study_cut_files.py --data ../shared/data
 """
