@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import av
+import numpy as np
 import pytest
 from pyspark.sql import functions as F
 from samples import decoded_number
@@ -43,7 +44,7 @@ def _files(root: Path) -> set[str]:
 def _first_number(uri: str) -> int:
     with av.open(str(path_from_uri(uri))) as container:
         frame = next(container.decode(video=0))
-        return decoded_number(frame.to_ndarray(format="rgb24"))
+        return decoded_number(frame.to_ndarray(format="rgb24").astype(np.uint8))
 
 
 def _without_video(context: StageContext, title: str) -> None:

@@ -87,7 +87,14 @@ def _video_duration_s(path: Path) -> float:
 
 @pytest.mark.parametrize(
     ("start_s", "end_s"),
-    [(0.0, 3.0), (0.45, 2.1), (0.5, 2.0), (0.501, 2.251), (0.899, 0.901)],
+    [
+        (0.0, 3.0),
+        (0.45, 2.1),
+        (0.5, 2.0),
+        (0.501, 2.251),
+        (0.899, 0.901),
+        (2.5, 3.6),  # the last frame of the video is on display at its end
+    ],
 )
 def test_frames_of_a_changing_rate_keep_their_times(
     tmp_path: Path, start_s: float, end_s: float
