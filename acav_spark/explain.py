@@ -48,6 +48,11 @@ def explain_clip(context: StageContext, clip_id: str) -> Group:
                 f"{segmented['n_shots']} shots, by the rule {segmented['rule']}."
             )
         )
+    file = _first(context, "clip_files", "clip_id", clip_id)
+    if file is not None:
+        runs.append(("cut_clips", file["run_id"]))
+        names = ("uri", "size_bytes", "n_frames", "width", "height", "n_channels")
+        parts.append(_facts("File", {name: file[name] for name in names}))
     features = _all(context, "features", clip_id, "extractor")
     runs += [(f"extract_features {r['extractor']}", r["run_id"]) for r in features]
     failures = (

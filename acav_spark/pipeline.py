@@ -73,10 +73,17 @@ STAGES: tuple[Stage, ...] = (
         ("videos", "segmentations", "clips"),
     ),
     Stage(
+        "cut_clips",
+        "acav_spark.cutting.job",
+        "Write clips to files of their own (segmentation.cut).",
+        ("clips", "videos"),
+        ("clip_files", "clips", "failures"),
+    ),
+    Stage(
         "extract_features",
         "acav_spark.features.job",
         "Look at and listen to clips: vectors of every layer.",
-        ("clips", "videos"),
+        ("clips", "videos", "clip_files"),
         ("features", "failures"),
     ),
     Stage(
@@ -104,7 +111,7 @@ STAGES: tuple[Stage, ...] = (
         "publish_clips",
         "acav_spark.publish.job",
         "Write the selection as Parquet, CSV and JSON Lines.",
-        ("selections", "clips", "videos", "packed"),
+        ("selections", "clips", "videos", "clip_files", "packed"),
         (),
     ),
 )

@@ -7,9 +7,12 @@ data goes through Spark.
 from __future__ import annotations
 
 import json
+import os
+import secrets
+import shutil
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +23,7 @@ from acav_spark.errors import TableError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_COPY_BYTES: Final = 2**20
 FORMAT_FILE = "_acav_warehouse.json"
 
 
@@ -77,6 +81,19 @@ class Folder:
         with self._replaced(name) as stream:
             stream.write(data)
 
+    def write_file(self, name: str, file: IO[bytes]) -> None:
+        """Write a file from an opened one, from its start; durable where it is local.
+
+        Two writers of the same name do not meet: the last one's file stays.
+        """
+        file.seek(0)
+        with self._replaced(name, is_durable=True) as stream:
+            shutil.copyfileobj(file, stream, _COPY_BYTES)
+
+    def make(self) -> None:
+        """Make the folder itself, if it is missing."""
+        self._fs.create_dir(self.path, recursive=True)
+
     def read_table(self, name: str) -> pa.Table:
         """Return the rows of a Parquet file."""
         with self._fs.open_input_file(self._at(name)) as stream:
@@ -93,16 +110,26 @@ class Folder:
             pq.write_table(table, stream, compression="zstd")
 
     @contextmanager
-    def _replaced(self, name: str) -> Iterator[pa.NativeFile]:
+    def _replaced(
+        self, name: str, *, is_durable: bool = False
+    ) -> Iterator[pa.NativeFile]:
         """Open a stream whose bytes are seen as a whole, or not at all."""
         target = self._at(name)
-        self._fs.create_dir(str(PurePosixPath(target).parent), recursive=True)
+        parent = str(PurePosixPath(target).parent)
+        self._fs.create_dir(parent, recursive=True)
         # An object store replaces an object at once; a file system by a rename.
-        part = f"{target}.part" if self.is_local else target
+        part = target
+        if self.is_local:
+            own = f".{secrets.token_hex(8)}" if is_durable else ""
+            part = f"{target}{own}.part"
         with self._fs.open_output_stream(part) as stream:
             yield stream
         if part != target:
+            if is_durable:
+                _to_disk(part)
             self._fs.move(part, target)
+            if is_durable:
+                _to_disk(parent)
 
     def move(self, source: str, target: str) -> None:
         """Rename a file or folder."""
@@ -115,6 +142,15 @@ class Folder:
             self._fs.delete_dir(self._at(name))
         elif info.type == fs.FileType.File:
             self._fs.delete_file(self._at(name))
+
+
+def _to_disk(path: str) -> None:
+    """Wait until a local file, or a folder's list of files, is on its disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def prepare_storage(root: str, *, format_version: int, code_version: str) -> Folder:

@@ -97,6 +97,45 @@ class SegmentationConfig(Section):
         default=False,
         description="Whether clips keep a signature of each frame, 81 bytes a frame.",
     )
+    cut: Literal["none", "mp4"] = Field(
+        default="none",
+        description="Whether clips are cut to files of their own, coded anew as H.264 "
+        "and AAC; otherwise they stay stretches of their videos.",
+    )
+    cut_root: Place = Field(
+        default="",
+        description="Folder of the clips' files, of this warehouse alone; empty: "
+        "'clip_media' under storage.root.",
+    )
+    cut_crf: int = Field(
+        default=20,
+        ge=0,
+        le=51,
+        description="Quality of cut pictures, x264's crf; less is better and larger.",
+    )
+    cut_preset: Literal[
+        "ultrafast",
+        "superfast",
+        "veryfast",
+        "faster",
+        "fast",
+        "medium",
+        "slow",
+        "slower",
+        "veryslow",
+    ] = Field(default="veryfast", description="Speed of coding, x264's preset.")
+    cut_max_short_side: int = Field(
+        default=0,
+        ge=0,
+        description="Pixels of a cut picture's shorter side, at most; 0 keeps the "
+        "video's size.",
+    )
+    cut_audio_kbps: int = Field(
+        default=80,
+        ge=16,
+        le=256,
+        description="Kilobits a second of cut sound, for each channel.",
+    )
 
 
 class DuplicatesConfig(Section):

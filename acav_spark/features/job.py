@@ -21,6 +21,8 @@ from acav_spark.chunks import (
     source_rules,
 )
 from acav_spark.config import section_hash
+from acav_spark.cutting.job import are_clips_cut, media_of_clips
+from acav_spark.cutting.job import stage_hash as files_hash
 from acav_spark.failures import retire
 from acav_spark.features.extraction import Item, SandboxedDecoder
 from acav_spark.features.placement import assign_gpus
@@ -71,9 +73,10 @@ class _Rules:
 def extract_features(context: StageContext) -> StageResult:
     """Fill ``features`` with one row for each clip and extractor.
 
-    Reads ``clips`` and ``videos``; fills ``features`` (key extractor, clip_id) and
-    ``failures`` (scope: the extractor). A rerun computes what is neither there nor
-    failed for good; rows of clips that are gone are deleted.
+    Reads ``clips`` and ``videos``, or ``clip_files`` where clips are cut; fills
+    ``features`` (key extractor, clip_id) and ``failures`` (scope: the extractor). A
+    rerun computes what is neither there nor failed for good; rows of clips that are
+    gone are deleted.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def extract_features(context: StageContext) -> StageResult:
         e.name: create_extractor(e.name, e.options) for e in config.features.extractors
     }
     hashes = {name: extractor_hash(config, name) for name in chosen}
-    clips = context.warehouse.read("clips").where("start_s IS NOT NULL")
+    clips = _clips(context, config)
     n_retired = retire(context, STAGE, clips.select("clip_id"), ("features",))
     n_layers = max(len(extractor.dimensions) for extractor in chosen.values())
 
@@ -103,7 +106,7 @@ def extract_features(context: StageContext) -> StageResult:
     stage = RowwiseStage(
         name=STAGE,
         unit="clips",
-        inputs=("clips", "videos"),
+        inputs=("clips", "videos", "clip_files"),
         run_hash=stage_hash(config),
         hashes=hashes,
         process=partial(_extract_all, config=config, n_layers=n_layers),
@@ -118,7 +121,7 @@ def extract_features(context: StageContext) -> StageResult:
         together="uri",
         remark=_shares,
     )
-    pending = _pending(context, clips, list(chosen))
+    pending = _pending(context, config, clips, list(chosen))
     return compute_pending(context, stage, pending, config)
 
 
@@ -126,7 +129,10 @@ def extractor_hash(config: Config, name: str) -> str:
     """Return the hash of what shapes the rows of one extractor."""
     chosen = _find(config, name)
     version = create_extractor(chosen.name, chosen.options).version
-    return section_hash(STAGE, chosen.model_dump(mode="json"), version)
+    parts: list[object] = [STAGE, chosen.model_dump(mode="json"), version]
+    if are_clips_cut(config):  # what is coded anew looks and sounds a little different
+        parts.append(files_hash(config))
+    return section_hash(*parts)
 
 
 def stage_hash(config: Config) -> str:
@@ -206,7 +212,17 @@ def _write(
     )
 
 
-def _pending(context: StageContext, clips: DataFrame, names: list[str]) -> DataFrame:
+def _clips(context: StageContext, config: Config) -> DataFrame:
+    """Return the clips that can be read: where they are cut, those with a file."""
+    clips = context.warehouse.read("clips").where("start_s IS NOT NULL")
+    if are_clips_cut(config):
+        clips = clips.join(context.warehouse.read("clip_files"), "clip_id", "semi")
+    return clips
+
+
+def _pending(
+    context: StageContext, config: Config, clips: DataFrame, names: list[str]
+) -> DataFrame:
     """Return clips with the extractors that they lack."""
     wanted = F.explode(F.array(*[F.lit(name) for name in names]))
     lacking = pending_items(
@@ -216,19 +232,16 @@ def _pending(context: StageContext, clips: DataFrame, names: list[str]) -> DataF
         table="features",
         key={"item_id": "clip_id", "scope": "extractor"},
     )
-    videos = context.warehouse.read("videos").select(
-        "video_id", F.col("uri").alias("video_uri")
-    )
+    media = media_of_clips(context, is_from_files=are_clips_cut(config))
     return (
         lacking.groupBy(F.col("item_id").alias("clip_id"))
         .agg(F.sort_array(F.collect_set("scope")).alias("extractors"))
-        .join(clips, "clip_id")
-        .join(videos, "video_id", "left")
+        .join(media, "clip_id")
         .select(
             F.col("clip_id").alias("item_id"),
-            F.coalesce("uri", "video_uri").alias("uri"),
-            "start_s",
-            "end_s",
+            F.col("media_uri").alias("uri"),
+            F.col("media_start_s").alias("start_s"),
+            F.col("media_end_s").alias("end_s"),
             "extractors",
         )
     )

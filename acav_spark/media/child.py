@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import traceback
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypedDict, cast
 
@@ -38,6 +39,7 @@ _PR_SET_NO_NEW_PRIVS: Final = 38
 _CLONE_NEWNET: Final = 0x40000000
 _WATCH_S: Final = 1.0
 MAX_REQUEST_BYTES: Final = 64 * 2**20
+_PIECE_BYTES: Final = 2**20
 
 
 class Settings(TypedDict):
@@ -96,7 +98,10 @@ def _answer(
             media = PipedMedia(source["name"], source["size_bytes"], fetch)
             arguments[source["argument"]] = media
         result = operation(**arguments)
-        return encode_message({"id": request["id"], "result": result}), True
+        file = result.pop("file") if request.get("in_pieces") else b""
+        answer = encode_message({"id": request["id"], "result": result})
+        # A file is kept by the parent piece by piece, not as one more copy.
+        return chain(_pieces(cast("bytes", file)), answer), True
     except MediaError as error:
         found = error
     except MemoryError:
@@ -114,6 +119,12 @@ def _answer(
     }
     can_go_on = found.code not in (codes.MEMORY_LIMIT, codes.UNEXPECTED_ERROR)
     return encode_message({"id": request["id"], "error": fields}), can_go_on
+
+
+def _pieces(file: bytes) -> Iterable[bytes | memoryview]:
+    view = memoryview(file)
+    for first in range(0, len(view), _PIECE_BYTES):
+        yield from encode_message({"piece": view[first : first + _PIECE_BYTES]})
 
 
 def _resolve(target: str) -> Callable[..., dict[str, object]]:

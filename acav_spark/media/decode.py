@@ -8,19 +8,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import av
-import av.error
 import numpy as np
 
-from acav_spark.errors import MediaError
-from acav_spark.media import codes
-from acav_spark.media.container import (
-    moving_pictures,
-    open_media,
-    sounds,
-    zero_time_s,
-)
 from acav_spark.media.frames import FrameSampler
-from acav_spark.media.packets import FrameReader
+from acav_spark.media.part import read_part
 from acav_spark.media.types import AudioSampling, VideoSampling
 from acav_spark.media.waveform import ClipWaveform
 
@@ -28,15 +19,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from av.container import InputContainer
     from numpy.typing import NDArray
 
-# Sound codecs need some packets before the wanted sample; Opus 80 ms.
-_PREROLL_S = 1.0
-# Nearer to the start, reading is as quick as seeking.
-_SEEK_FROM_S = 4.0
-# A still picture may stay on display, but not for ever after the last frame.
-_MAX_HOLD_S = 5.0
 _ENVELOPE_RATE_HZ = 8000
 _JPEG_SCALE = 4 * 118  # quality 4 of 1 (best) to 31, in FFmpeg's lambda units
 
@@ -100,19 +84,14 @@ def decode_clip(
     if not start_s < end_s:
         msg = f"end_s: expected a number above start_s ({start_s}), got {end_s}."
         raise ValueError(msg)
-    part = _ClipPart(start_s, end_s, video, audio, max_pixels)
-    if start_s >= _SEEK_FROM_S:
-        with open_media(path, max_pixels=max_pixels) as container:
-            if _seek(container, start_s - _PREROLL_S):
-                decoded = part.read(container, is_from_start=False)
-                if decoded is not None:
-                    return decoded
-    with open_media(path, max_pixels=max_pixels) as container:
-        decoded = part.read(container, is_from_start=True)
-    if decoded is None:
-        message = f"no frame is on display from {start_s} s to {end_s} s"
-        raise MediaError(codes.NO_FRAMES, message)
-    return decoded
+    return read_part(
+        path,
+        start_s,
+        lambda _: _ClipStreams(start_s, end_s, video, audio, max_pixels),
+        with_video=bool(video),
+        with_audio=bool(audio),
+        max_pixels=max_pixels,
+    )
 
 
 def poster(
@@ -169,76 +148,40 @@ def waveform_envelope(
     return np.array([[part.min(), part.max()] for part in bins], dtype=np.float32)
 
 
-@dataclass(frozen=True)
-class _ClipPart:
-    """What is wanted of a clip, read from an opened container."""
+class _ClipStreams:
+    """Collects what is wanted of a clip."""
 
-    start_s: float
-    end_s: float
-    video: Sequence[VideoSampling]
-    audio: Sequence[AudioSampling]
-    max_pixels: int
-
-    def read(
-        self, container: InputContainer, *, is_from_start: bool
-    ) -> DecodedStreams | None:
-        """Return the streams; None when a seek went too far, or no frame is there."""
-        self._require_streams(container)
-        reader = FrameReader(
-            container,
-            with_video=bool(self.video),
-            with_audio=bool(self.audio),
-            max_pixels=self.max_pixels,
-        )
-        duration_s = self.end_s - self.start_s
-        samplers = [
-            FrameSampler(sampling, duration_s, max_pixels=self.max_pixels)
-            for sampling in self.video
+    def __init__(
+        self,
+        start_s: float,
+        end_s: float,
+        video: Sequence[VideoSampling],
+        audio: Sequence[AudioSampling],
+        max_pixels: int,
+    ) -> None:
+        self._samplers = [
+            FrameSampler(sampling, end_s - start_s, max_pixels=max_pixels)
+            for sampling in video
         ]
-        waveform = ClipWaveform(self.start_s, self.end_s)
-        latest_s: float | None = None
-        for time_s, frame in reader.frames():
-            if isinstance(frame, av.AudioFrame):
-                waveform.offer(time_s, frame)
-                if waveform.is_done:
-                    reader.audio = None
-            else:
-                went_too_far = latest_s is None and time_s > self.start_s
-                # A key frame may need what lies before it: old x264 files of 4:4:4
-                # colours tell their version, which decoders heed, at the start alone.
-                if not is_from_start and (went_too_far or frame.is_corrupt):
-                    return None
-                latest_s = time_s
-                for sampler in samplers:
-                    sampler.offer(time_s - self.start_s, frame)
-                if all(sampler.is_done for sampler in samplers):
-                    reader.video = None
-            if reader.video is None and reader.audio is None:
-                break
-        if self.audio and not (is_from_start or waveform.begins_in_time):
-            return None
-        if self.video and (latest_s is None or latest_s < self.start_s - _MAX_HOLD_S):
-            return None
-        sampled = [sampler.finish() for sampler in samplers]
+        self._audio = audio
+        self._waveform = ClipWaveform(start_s, end_s)
+
+    @property
+    def has_sound_from_start(self) -> bool:
+        return self._waveform.begins_in_time
+
+    def add_picture(self, time_s: float, frame: av.VideoFrame) -> bool:
+        for sampler in self._samplers:
+            sampler.offer(time_s, frame)
+        return not all(sampler.is_done for sampler in self._samplers)
+
+    def add_sound(self, time_s: float, frame: av.AudioFrame) -> bool:
+        self._waveform.offer(time_s, frame)
+        return not self._waveform.is_done
+
+    def finish(self) -> DecodedStreams:
+        sampled = [sampler.finish() for sampler in self._samplers]
         return DecodedStreams(
             frames=[frames for frames in sampled if frames is not None],
-            waveforms=[waveform.at_rate(a.sample_rate_hz) for a in self.audio],
+            waveforms=[self._waveform.at_rate(a.sample_rate_hz) for a in self._audio],
         )
-
-    def _require_streams(self, container: InputContainer) -> None:
-        if self.video and not moving_pictures(container):
-            raise MediaError(codes.NO_VIDEO_STREAM, "there is no moving picture in it")
-        if self.audio and not sounds(container):
-            raise MediaError(codes.NO_AUDIO_STREAM, "there is no sound in it")
-
-
-def _seek(container: InputContainer, time_s: float) -> bool:
-    """Go to the key frame before a time; whether the format could."""
-    target = round((time_s + zero_time_s(container)) * av.time_base)
-    try:
-        container.seek(target, backward=True)
-    except av.error.FFmpegError as error:
-        if isinstance(error, MemoryError):
-            raise
-        return False
-    return True

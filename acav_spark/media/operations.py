@@ -10,5 +10,6 @@ OPERATIONS: Final[dict[str, str]] = {
     "decode": "acav_spark.media.isolated:decode_operation",
     "poster": "acav_spark.media.isolated:poster_operation",
     "envelope": "acav_spark.media.isolated:envelope_operation",
+    "cut": "acav_spark.cutting.isolated:cut_operation",
     "measure": "acav_spark.segment.isolated:measure_operation",
 }

@@ -150,6 +150,24 @@ def mono_samples(frame: av.AudioFrame) -> NDArray[np.float32]:
     MediaError
         ``invalid_media`` for an unknown sample format.
     """
+    channels, kind = _channels(frame)
+    return _scaled(channels.mean(axis=0, dtype=np.float32), kind)
+
+
+def channel_samples(frame: av.AudioFrame) -> NDArray[np.float32]:
+    """Return a frame's finite float32 samples, shape (n_channels, n_samples).
+
+    Raises
+    ------
+    MediaError
+        ``invalid_media`` for an unknown sample format.
+    """
+    channels, kind = _channels(frame)
+    return _scaled(channels.astype(np.float32), kind)
+
+
+def _channels(frame: av.AudioFrame) -> tuple[NDArray[np.generic], str]:
+    """Return samples as coded, shape (n_channels, n_samples), and their format."""
     if frame.format.is_planar and frame.layout.nb_channels >= _N_PLANES_UNSAFE:
         frame = _interleaved(frame)
     name = frame.format.name
@@ -159,14 +177,17 @@ def mono_samples(frame: av.AudioFrame) -> NDArray[np.float32]:
         raise MediaError(codes.INVALID_MEDIA, message)
     n_channels = max(frame.layout.nb_channels, 1)
     values = frame.to_ndarray()
-    channels = values if name.endswith("p") else values.reshape(-1, n_channels).T
-    mono: NDArray[np.float32] = channels.mean(axis=0, dtype=np.float32)
+    return (values if name.endswith("p") else values.reshape(-1, n_channels).T), kind
+
+
+def _scaled(samples: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
+    """Return samples of a format with full scale at 1, changed in place."""
     if kind == "u8":
-        mono -= 128.0
+        samples -= 128.0
     if kind in _INTEGER_SCALES:
-        mono /= _INTEGER_SCALES[kind]
-    mono[~np.isfinite(mono)] = 0.0
-    return mono
+        samples /= _INTEGER_SCALES[kind]
+    samples[~np.isfinite(samples)] = 0.0
+    return samples
 
 
 def _interleaved(frame: av.AudioFrame) -> av.AudioFrame:

@@ -14,21 +14,22 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from acav_spark.errors import MediaError, StageError
 from acav_spark.media import codes
+from acav_spark.media.child_environment import child_environment
 from acav_spark.media.closing import Closing
 from acav_spark.media.serving import ServedCall
 from acav_spark.media.wire import WireError, encode_message, read_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _START_S: Final = 60.0
 _MAX_TEXT: Final = 1000
 _PIPE_BYTES: Final = 2**20
 _OPERATIONS: Final = "acav_spark.media.operations"
-# What a Python of another environment (conda, a cluster's image) needs to start.
-_PASSED_ON: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,13 @@ class Sandbox(Closing):
         """Process id of the child; None while there is none."""
         return None if self._child is None else self._child.pid
 
-    def call(self, operation: str, **arguments: object) -> dict[str, object]:
+    def call(
+        self,
+        operation: str,
+        *,
+        _sink: Callable[[bytes], object] | None = None,
+        **arguments: object,
+    ) -> dict[str, object]:
         """Run one operation in the child and return its result.
 
         Parameters
@@ -112,7 +119,7 @@ class Sandbox(Closing):
             self._n_calls += 1
             served = ServedCall(arguments)
             try:
-                answer = self._exchange(operation, served)
+                answer = self._exchange(operation, served, _sink)
             except TimeoutError:
                 self._stop()
                 message = f"{operation} took longer than {self.limits.time_s:g} s"
@@ -144,15 +151,37 @@ class Sandbox(Closing):
         if child is not None:
             _kill_group(child)
 
+    def call_for_file(
+        self, operation: str, sink: Callable[[bytes], object], **arguments: object
+    ) -> dict[str, object]:
+        """Run an operation whose result has a ``file``; return the rest of the result.
+
+        Parameters
+        ----------
+        operation, **arguments
+            As in ``call``, which also lists the errors.
+        sink : callable
+            Is given the file in pieces of at most 1 MiB. What it got is of no use when
+            this raises.
+        """
+        return self.call(operation, _sink=sink, **arguments)
+
     def close(self) -> None:
         """End the child; a later call starts another."""
         self._forget_after_fork()
         with self._lock:
             self._stop()
 
-    def _exchange(self, operation: str, served: ServedCall) -> dict[str, object]:
+    def _exchange(
+        self,
+        operation: str,
+        served: ServedCall,
+        sink: Callable[[bytes], object] | None,
+    ) -> dict[str, object]:
         """Send a request, serve what the child asks for, and return its answer."""
         fields = {"id": self._n_calls, "operation": operation, **served.sent}
+        if sink is not None:
+            fields["in_pieces"] = True
         began_s, network_s = time.monotonic(), served.network_s
         # The network has limits of its own: waiting for it is no time of the decoder.
         while True:
@@ -160,6 +189,14 @@ class Sandbox(Closing):
             deadline = began_s + self.limits.time_s + waited_s
             self._send(encode_message(fields), deadline)
             answer = self._receive(deadline, self.limits.memory_bytes)
+            n_bytes = 0
+            while sink is not None and isinstance(piece := answer.get("piece"), bytes):
+                n_bytes += len(piece)
+                if n_bytes > self.limits.memory_bytes:
+                    msg = f"file: expected at most {self.limits.memory_bytes} bytes."
+                    raise WireError(msg)
+                sink(piece)
+                answer = self._receive(deadline, self.limits.memory_bytes)
             if "range" not in answer:
                 return answer
             fields = served.reply(answer["range"])
@@ -213,7 +250,7 @@ class Sandbox(Closing):
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 cwd="/",
-                env=_environment(),
+                env=child_environment(),
                 start_new_session=True,
             )
         except OSError as error:
@@ -331,24 +368,6 @@ def _forget_shared() -> None:
 
 atexit.register(_close_shared)
 os.register_at_fork(after_in_child=_forget_shared)
-
-
-def _environment() -> dict[str, str]:
-    """Return what the child needs to import this package, and no secrets."""
-    folders = [folder for folder in sys.path if folder and Path(folder).is_absolute()]
-    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return {
-        **kept,
-        "PATH": os.defpath,
-        "PYTHONPATH": os.pathsep.join(folders),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUTF8": "1",
-        "LC_ALL": "C.UTF-8",
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-        # Each arena reserves address space, which the memory limit counts.
-        "MALLOC_ARENA_MAX": "2",
-    }
 
 
 def _wait(descriptor: int, event: int, deadline: float) -> None:

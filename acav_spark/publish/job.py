@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 
 
 def publish_clips(context: StageContext) -> StageResult:
-    """Write the selected clips: uri, start, end, cluster ids, rank and gain.
+    """Write the selected clips: uri, start, end, own file, cluster ids, rank and gain.
 
     Reads the view ``curated_clips``; writes a folder ``<publish.uri>/<selection>``
     with a folder for each format and, last, ``manifest.json``. A rerun with the same
@@ -55,7 +55,7 @@ def publish_clips(context: StageContext) -> StageResult:
         manifest = json.loads(folder.read_text(MANIFEST))
         if manifest.get("stage_hash") == the_hash:
             return StageResult(STAGE, is_unchanged=True, message=folder.uri)
-    inputs = ("selections", "clips", "videos", "packed")
+    inputs = ("selections", "clips", "videos", "clip_files", "packed")
     with context.run(STAGE, the_hash, scope=name, inputs=inputs) as run:
         folder.delete(MANIFEST)
         # Read and joined once for all formats.
@@ -98,7 +98,9 @@ def _published(context: StageContext, name: str) -> DataFrame:
     """Return what is published, ordered by rank."""
     context.warehouse.register_views()
     clips = context.spark.table("curated_clips").where(F.col("selection") == name)
-    first = ["rank", "clip_id", "video_id", "uri", "start_s", "end_s", "gain"]
+    # Times are those in the video; a file of the clip's own begins at 0.
+    first = ["rank", "clip_id", "video_id", "uri", "start_s", "end_s"]
+    first += ["clip_uri", "gain"]
     described = ["title", "channel_id", "category", "language", "licence"]
     others = {"selection", "objective", *first, *described}
     measured = ["crosses_cut", "silence_fraction", "stillness_fraction"]

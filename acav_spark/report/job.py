@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from acav_spark._version import __version__
 from acav_spark.chunks import decoding_limits, source_rules
 from acav_spark.config import redacted, to_yaml
+from acav_spark.cutting.job import media_of_clips
 from acav_spark.errors import MediaError
 from acav_spark.ingest.filters import EXCLUDED_TOPIC
 from acav_spark.ingest.language_job import language_note
@@ -325,9 +326,10 @@ def _cards(
         )
         .select(
             "clip_id",
-            F.coalesce("clip_uri", "uri").alias("uri"),
+            F.coalesce("uri", "clip_uri").alias("uri"),
             *("title", "start_s", "end_s", "clusters"),
         )
+        .join(media_of_clips(context), "clip_id")
     )
     chosen = read("selections").where(F.col("selection") == name)
     picked = clips.join(chosen.select("clip_id", "rank", "gain"), "clip_id")
@@ -356,7 +358,9 @@ def _cards(
             poster, wave, note = None, None, ""
             try:
                 if row["start_s"] is not None:
-                    poster, wave = media(row["uri"], row["start_s"], row["end_s"])
+                    poster, wave = media(
+                        row["media_uri"], row["media_start_s"], row["media_end_s"]
+                    )
             except MediaError as error:
                 note = f"{error.code}: the clip could not be decoded again"
             return ClipCard(

@@ -159,7 +159,10 @@ def segment_clips(context: StageContext) -> StageResult:
 
 def stage_hash(config: Config) -> str:
     """Return the hash of what shapes the rows of ``clips``."""
-    return section_hash(STAGE, config.segmentation.model_dump(mode="json"))
+    settings = config.segmentation.model_dump(mode="json")
+    # How clips are written to files is cut_clips' matter.
+    found = {k: v for k, v in settings.items() if not k.startswith("cut")}
+    return section_hash(STAGE, found)
 
 
 def _rules(config: Config) -> _Rules:

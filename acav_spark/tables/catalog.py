@@ -129,6 +129,27 @@ CLIPS = Table(
     {"inside_video": _IN_VIDEO},
 )
 
+CLIP_FILES = Table(
+    "clip_files",
+    "One row for each clip that was cut to a file of its own.",
+    ("clip_id",),
+    (
+        _CLIP,
+        Column("uri", "STRING", "Where the file is; its times begin at 0.", False),
+        Column("duration_s", "DOUBLE", "Length of the clip in seconds.", False),
+        Column("size_bytes", "BIGINT", "Size of the file.", False),
+        Column("n_frames", "INT", "Frames of its picture.", False),
+        Column("width", "INT", "Width in pixels.", False),
+        Column("height", "INT", "Height in pixels.", False),
+        Column("sample_rate_hz", "INT", "Sampling rate of its sound, if it has any."),
+        Column("n_channels", "INT", "Channels of its sound."),
+        Column("clip_run_id", "STRING", "Run that wrote the clip's row.", False),
+        _HASH,
+        _RUN,
+    ),
+    {"duration_positive": "duration_s > 0"},
+)
+
 FEATURES = Table(
     "features",
     "One row for each clip and extractor: a vector for every layer.",
@@ -346,6 +367,7 @@ TABLES: tuple[Table, ...] = (
     VIDEOS,
     SEGMENTATIONS,
     CLIPS,
+    CLIP_FILES,
     FEATURES,
     CODEBOOKS,
     CENTROIDS,

@@ -90,12 +90,14 @@ def _curated_clips(positions: dict[str, list[tuple[str, int]]]) -> str:
         columns += f", CASE {cases} END AS `{column}`"
     return f"""
     SELECT s.selection, s.rank, s.clip_id, c.video_id,
-           COALESCE(c.uri, v.uri) AS uri, c.start_s, c.end_s, s.gain, s.objective,
+           COALESCE(v.uri, c.uri) AS uri, c.start_s, c.end_s, f.uri AS clip_uri,
+           s.gain, s.objective,
            v.title, v.channel_id, v.category, v.language, v.licence,
            c.crosses_cut, c.silence_fraction, c.stillness_fraction
            {columns}
     FROM selections s
     JOIN clips c ON c.clip_id = s.clip_id
     LEFT JOIN videos v ON v.video_id = c.video_id
+    LEFT JOIN clip_files f ON f.clip_id = s.clip_id
     LEFT JOIN packed p ON p.clip_id = s.clip_id AND p.clustering = s.clustering
     """  # noqa: S608 - names come from validated tables, never from a user's text

@@ -26,7 +26,7 @@ from acav_spark.media import (
     poster_isolated,
     waveform_envelope_isolated,
 )
-from acav_spark.media import decode as decode_module
+from acav_spark.media import part as part_module
 from acav_spark.media.container import open_media
 from acav_spark.media.decode import DecodedStreams, decode_clip, poster
 from acav_spark.media.frames import resized_shape, sampling_times_s
@@ -201,7 +201,7 @@ def test_seeking_gives_what_reading_from_the_start_gives(
     for start_s in starts_s:
         sought = decoded(start_s)
         with monkeypatch.context() as patched:
-            patched.setattr(decode_module, "_SEEK_FROM_S", 1e9)
+            patched.setattr(part_module, "_SEEK_FROM_S", 1e9)
             read = decoded(start_s)
         np.testing.assert_array_equal(sought.frames[0][1], read.frames[0][1])
         np.testing.assert_array_equal(sought.frames[0][0], read.frames[0][0])

@@ -222,7 +222,10 @@ def test_an_operation_that_is_not_listed_cannot_be_called(sandbox: Sandbox) -> N
 
 
 def test_only_operations_of_this_package_ship() -> None:
-    assert set(OPERATIONS) == {"probe", "decode", "poster", "envelope", "measure"}
+    assert set(OPERATIONS) == {
+        *("probe", "decode", "poster", "envelope"),
+        *("measure", "cut"),
+    }
     assert all(target.startswith("acav_spark.") for target in OPERATIONS.values())
 
 
