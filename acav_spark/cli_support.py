@@ -8,8 +8,9 @@ import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
+import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from acav_spark.config import Config
     from acav_spark.context import StageContext
+    from acav_spark.runs import StageResult
 
 CONSOLE = Console(stderr=True, highlight=False)
 """Messages, bars and logs, beside what a command prints."""
@@ -29,6 +31,42 @@ CONSOLE = Console(stderr=True, highlight=False)
 STDOUT = Console(highlight=False)
 """What a command prints."""
 
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="Configuration file, or one of the package's: demo, local, paper.",
+        envvar="ACAV_CONFIG",
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        help="Override an option, such as selection.size=500; repeatable.",
+    ),
+]
+Refit = Annotated[
+    bool,
+    typer.Option(
+        "--refit",
+        help="Learn anew what was learnt from the whole: codebooks, automatic k.",
+    ),
+]
+OnChange = Annotated[
+    str | None,
+    typer.Option(
+        "--on-change",
+        help="Rows made under other settings: error, keep or recompute "
+        "(execution.on_change).",
+    ),
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Log more; show stack traces.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")]
 _CONF = Path(__file__).with_name("conf")
 _CHOICES = ("error", "keep", "recompute")
 
@@ -106,6 +144,7 @@ def opened(
     from acav_spark._version import __version__
     from acav_spark.context import StageContext
     from acav_spark.features.registry import create_extractor
+    from acav_spark.imports.choosing import is_imported
     from acav_spark.session import get_session, require_pyspark
     from acav_spark.storage import prepare_storage, read_only_storage
     from acav_spark.tables.catalog import FORMAT_VERSION
@@ -120,9 +159,14 @@ def opened(
     if must_exist:
         read_only_storage(root, format_version=FORMAT_VERSION)
     else:
+        folder = prepare_storage(
+            root, format_version=FORMAT_VERSION, code_version=__version__
+        )
         for extractor in config.features.extractors:
-            create_extractor(extractor.name, extractor.options)
-        prepare_storage(root, format_version=FORMAT_VERSION, code_version=__version__)
+            # A name that says nothing by itself may be that of an import.
+            is_known = extractor.imported.modality or folder.exists("imports")
+            if not (is_imported(extractor) and is_known):
+                create_extractor(extractor.name, extractor.options)
     is_drawn = CONSOLE.is_terminal and not options.quiet
     yield StageContext(
         get_session(config.spark),
@@ -143,6 +187,22 @@ def opened_for_reading(options: Options) -> Iterator[StageContext]:
     )
     with opened(quiet, must_exist=True) as context:
         yield context
+
+
+def tell(result: StageResult) -> None:
+    """Print what a stage did, in one line."""
+    if result.is_unchanged:
+        text = "nothing to do"
+    else:
+        text = f"{result.n_in} in, {result.n_out} out"
+        if result.n_rejected:
+            text += f", {result.n_rejected} rejected"
+        if result.n_failed:
+            text += f", {result.n_failed} failed"
+    remark = f"  [dim]{result.message}[/]" if result.message else ""
+    CONSOLE.print(
+        f"[bold]{result.stage:<17}[/] {text} [dim]({result.seconds:.1f} s)[/]{remark}"
+    )
 
 
 def fail(error: Exception, *, is_verbose: bool) -> NoReturn:

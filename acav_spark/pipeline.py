@@ -73,6 +73,13 @@ STAGES: tuple[Stage, ...] = (
         ("videos", "segmentations", "clips"),
     ),
     Stage(
+        "import_features",
+        "acav_spark.imports.job",
+        "Take over vectors that are there already (features.extractors[].imported).",
+        ("clips",),
+        ("features", "clips", "imports", "failures"),
+    ),
+    Stage(
         "extract_features",
         "acav_spark.features.job",
         "Look at and listen to clips: vectors of every layer.",
@@ -83,7 +90,7 @@ STAGES: tuple[Stage, ...] = (
         "fit_centroids",
         "acav_spark.clustering.job",
         "Learn a codebook for every view by SGD k-means.",
-        ("features",),
+        ("features", "imports"),
         ("codebooks", "centroids", "epochs"),
     ),
     Stage(

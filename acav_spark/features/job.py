@@ -25,6 +25,7 @@ from acav_spark.config import section_hash
 from acav_spark.failures import retire
 from acav_spark.features.extraction import Item, extract_items
 from acav_spark.features.registry import create_extractor
+from acav_spark.imports.choosing import computed_extractors
 from acav_spark.rows import failure, record_batch, result_schema, spark_schema
 from acav_spark.runs import StageResult
 from acav_spark.settings import settle
@@ -72,13 +73,18 @@ def extract_features(context: StageContext) -> StageResult:
     ConfigError
         If an extractor is unknown.
     """
+    if not computed_extractors(context.config):
+        message = "every extractor is imported"
+        return StageResult(STAGE, is_unchanged=True, message=message)
     config = _settled(context)
     chosen = {
-        e.name: create_extractor(e.name, e.options) for e in config.features.extractors
+        e.name: create_extractor(e.name, e.options) for e in computed_extractors(config)
     }
     hashes = {name: extractor_hash(config, name) for name in chosen}
-    clips = context.warehouse.read("clips").where("start_s IS NOT NULL")
+    clips = context.warehouse.read("clips")
+    # Imported items have vectors, and no times.
     n_retired = retire(context, STAGE, clips.select("clip_id"), ("features",))
+    clips = clips.where("start_s IS NOT NULL")
     schema = _schema(max(len(extractor.dimensions) for extractor in chosen.values()))
 
     def finish(totals: Counter[str]) -> StageResult:
@@ -113,12 +119,13 @@ def extractor_hash(config: Config, name: str) -> str:
     """Return the hash of what shapes the rows of one extractor."""
     chosen = _find(config, name)
     version = create_extractor(chosen.name, chosen.options).version
-    return section_hash(STAGE, chosen.model_dump(mode="json"), version)
+    settings = chosen.model_dump(mode="json", exclude={"imported"})
+    return section_hash(STAGE, settings, version)
 
 
 def stage_hash(config: Config) -> str:
-    """Return the hash of what shapes the rows of all extractors together."""
-    names = [extractor.name for extractor in config.features.extractors]
+    """Return the hash of what shapes the rows of all that is computed together."""
+    names = [extractor.name for extractor in computed_extractors(config)]
     return section_hash(STAGE, [extractor_hash(config, name) for name in names])
 
 
@@ -129,7 +136,7 @@ def _find(config: Config, name: str) -> ExtractorConfig:
 def _settled(context: StageContext) -> Config:
     """Return the configuration under which to go on; every extractor is asked."""
     before = context.config
-    for extractor in before.features.extractors:
+    for extractor in computed_extractors(before):
         name = extractor.name
         config = settle(
             context,
@@ -149,7 +156,7 @@ def _rules(config: Config) -> _Rules:
     return _Rules(
         extractors=tuple(
             (e.name, json.dumps(e.options, sort_keys=True))
-            for e in config.features.extractors
+            for e in computed_extractors(config)
         ),
         sources=source_rules(config),
         limits=decoding_limits(config),
