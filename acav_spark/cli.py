@@ -121,7 +121,7 @@ def _run_all(context: StageContext, stages: Sequence[Stage]) -> None:
     results = run_stages(context, stages, tell)
     if all(result.is_unchanged for result in results):
         CONSOLE.print("Everything is up to date: nothing was computed.")
-    from acav_spark.report.job import gather_counts
+    from acav_spark.report.counts_job import gather_counts
     from acav_spark.report.text import funnel_table
 
     CONSOLE.print(funnel_table(*gather_counts(context)))
@@ -158,7 +158,7 @@ def status(
 ) -> None:
     """Show what is done, what is left, what failed, and the last runs."""
     with opened_for_reading(Options(config, overrides, verbose=verbose)) as context:
-        from acav_spark.report.job import gather_counts
+        from acav_spark.report.counts_job import gather_counts
         from acav_spark.report.text import funnel_table
         from acav_spark.status import last_runs_table, tables_table
 

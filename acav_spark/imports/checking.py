@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from acav_spark.errors import MediaError
-from acav_spark.imports.vectors import MISSING_VECTOR
 from acav_spark.rows import OUTCOME, failure, result_schema
 
 if TYPE_CHECKING:
@@ -96,16 +95,6 @@ def checked_batch(
         *[layer.vectors for layer in layers],
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def no_vectors(n_rows: int) -> EncodedLayer:
-    """Return a layer that no row has."""
-    from acav_spark.imports.vectors import EncodedLayer
-
-    missing = {
-        row: MediaError(MISSING_VECTOR, "there is no vector") for row in range(n_rows)
-    }
-    return EncodedLayer(pa.nulls(n_rows, pa.binary()), missing)
 
 
 def _outcome(found: Mapping[int, MediaError], n_rows: int) -> list[pa.Array]:

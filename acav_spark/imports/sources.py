@@ -41,16 +41,14 @@ class Source:
         As they were named; tar files one by one.
     layers : tuple of str
         Names of layers, early to late; empty where only Spark can tell.
+    name : str
+        The last part of the first address.
     """
 
     format: str
     uris: tuple[str, ...]
-    layers: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The last part of the first address."""
-        return self.uris[0].rstrip("/").rsplit("/", 1)[-1]
+    layers: tuple[str, ...]
+    name: str
 
 
 @dataclass(frozen=True)
@@ -96,12 +94,11 @@ def find_source(uris: Sequence[str], kind: str, layers: Sequence[str]) -> Source
         msg = f"import: expected sources of one format, got {kinds}."
         raise ConfigError(msg)
     found = kinds[uris[0]]
+    name = uris[0].rstrip("/").rsplit("/", 1)[-1]
     if found == "webdataset":
         files = tuple(file for uri in uris for file in _files(uri, _TAR))
-        return Source(found, files, tuple(layers) or ("npy",))
-    if found == "npy":
-        return Source(found, tuple(uris), tuple(layers))
-    return Source(found, tuple(uris), tuple(layers))
+        return Source(found, files, tuple(layers) or ("npy",), name)
+    return Source(found, tuple(uris), tuple(layers), name)
 
 
 def find_blocks(
