@@ -18,15 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 N_ITEMS, N_TOPICS = 400, 5
-SETTINGS = [
-    f"clustering.n_clusters={N_TOPICS}",
-    "clustering.n_epochs=10",
-    "selection.size=30%",
-    "selection.batch_size=100",
-    "selection.per_batch=10",
-    "report.n_cards=2",
-    *(f"spark.{name}={value}" for name, value in SPARK.items()),
-]
+SETTINGS = [f"spark.{name}={value}" for name, value in SPARK.items()]
 
 
 @dataclass(frozen=True)

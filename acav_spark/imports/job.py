@@ -98,11 +98,12 @@ def import_vectors(context: StageContext, chosen: ExtractorConfig) -> StageResul
             _write_clips(context, found, extractor, run.run_id)
             _write_import(context, extractor, options.uris, run.run_id)
             if is_anew:
-                _delete_rows(context, name)
+                _forget_assignments(context, name)
             if n_new:
                 _write_features(
                     *(context, reading, found, extractor, run.run_id, n_new),
                     is_anew=is_anew,
+                    is_first=known is None or is_anew,
                 )
             run.result = StageResult(
                 STAGE,
@@ -203,13 +204,12 @@ def _write_import(
     context.warehouse.replace("imports", rows, f"extractor = '{extractor.name}'")
 
 
-def _delete_rows(context: StageContext, name: str) -> None:
-    """Delete an extractor's rows, and what was made of them clip by clip."""
-    for table in ("assignments", "features"):
-        context.warehouse.delete(table, f"extractor = '{name}'")
-    # What later stages learnt from the whole was learnt from rows that are gone.
+def _forget_assignments(context: StageContext, name: str) -> None:
+    """Delete what was made, clip by clip, of vectors that are imported anew."""
+    context.warehouse.delete("assignments", f"extractor = '{name}'")
+    # What later stages learnt from the whole was learnt from rows that go.
     context.is_refit = True
-    _logger.info("deleted rows to import anew extractor=%s", name)
+    _logger.info("importing anew extractor=%s", name)
 
 
 def _write_features(
@@ -221,8 +221,14 @@ def _write_features(
     n_new: int,
     *,
     is_anew: bool,
+    is_first: bool,
 ) -> None:
     """Write vectors, some millions at a time."""
+    own = f"extractor = '{extractor.name}'"
+    # In one commit where they fit into one; it is atomic, and costs no merge.
+    is_whole = n_new <= context.config.execution.chunk_size * _CHUNK_FACTOR
+    if is_anew and not is_whole:
+        context.warehouse.delete("features", own)
     # At first all rows are new; a join would sort their vectors for nothing.
     is_all = n_new == found.counts["n_rows"]
     wanted = F.col("error_code").isNull() if is_anew else F.col("is_new")
@@ -245,7 +251,10 @@ def _write_features(
             F.lit(extractor.stage_hash).alias("stage_hash"),
             F.lit(run_id).alias("run_id"),
         )
-        context.warehouse.insert("features", rows)
+        if is_first and is_whole:
+            context.warehouse.replace("features", rows, own)
+        else:
+            context.warehouse.insert("features", rows)
 
     run_in_chunks(
         context,
