@@ -113,7 +113,8 @@ def run(
 def _run(options: Options, names: Sequence[str]) -> None:
     chosen = stages_named(names)
     reads_input = any(not stage.reads for stage in chosen)
-    with opened(options, reads_input=reads_input) as context:
+    imports = any("imports" in stage.fills for stage in chosen)
+    with opened(options, reads_input=reads_input, imports=imports) as context:
         _run_all(context, chosen)
 
 

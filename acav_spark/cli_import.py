@@ -17,6 +17,7 @@ from acav_spark.cli_support import (
     opened,
     tell,
 )
+from acav_spark.errors import ConfigError
 from acav_spark.pipeline import run_stages, stages_named
 
 STAGE = "import_features"
@@ -26,7 +27,7 @@ def import_features(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SOURCE]...",
+            metavar="SOURCE",
             help="Parquet, .npy, tar shards of WebDataset, a Delta folder, or "
             "table:NAME; none: what the configuration names.",
         ),
@@ -81,6 +82,13 @@ def import_features(
     """Import vectors that are there already: CLIP, CLAP, ImageBind, your own."""
     chosen = list(overrides or [])
     if sources:
+        if not name or not modality:
+            msg = (
+                "import-features: expected --name and --modality beside the sources, "
+                f"got {name or 'none'!r} and {modality or 'none'!r}. Such as: "
+                "--name clip_vit_b32 --modality visual."
+            )
+            raise ConfigError(msg)
         imported: dict[str, object] = {
             "uri": sources,
             "modality": modality,
@@ -97,5 +105,5 @@ def import_features(
         extractors = json.dumps([{"name": name, "imported": imported}])
         chosen.append(f"features.extractors={extractors}")
     options = Options(config, chosen, on_change=on_change, verbose=verbose, quiet=quiet)
-    with opened(options) as context:
+    with opened(options, imports=True) as context:
         run_stages(context, stages_named([STAGE]), tell)

@@ -133,7 +133,11 @@ def set_up_logging(*, verbose: bool = False, quiet: bool = False) -> None:
 
 @contextmanager
 def opened(
-    options: Options, *, must_exist: bool = False, reads_input: bool = False
+    options: Options,
+    *,
+    must_exist: bool = False,
+    reads_input: bool = False,
+    imports: bool = False,
 ) -> Iterator[StageContext]:
     """Check configuration, storage and input, then start Spark and make a context.
 
@@ -144,7 +148,7 @@ def opened(
     from acav_spark._version import __version__
     from acav_spark.context import StageContext
     from acav_spark.features.registry import create_extractor
-    from acav_spark.imports.choosing import is_imported
+    from acav_spark.imports.choosing import check_imports, is_imported
     from acav_spark.session import get_session, require_pyspark
     from acav_spark.storage import prepare_storage, read_only_storage
     from acav_spark.tables.catalog import FORMAT_VERSION
@@ -155,18 +159,18 @@ def opened(
         from acav_spark.ingest.job import check_input
 
         check_input(config)
+    if imports:
+        check_imports(config)
     root = config.storage.root
     if must_exist:
         read_only_storage(root, format_version=FORMAT_VERSION)
     else:
-        folder = prepare_storage(
-            root, format_version=FORMAT_VERSION, code_version=__version__
-        )
         for extractor in config.features.extractors:
             # A name that says nothing by itself may be that of an import.
-            is_known = extractor.imported.modality or folder.exists("imports")
+            is_known = extractor.imported.modality or _has_imports(root)
             if not (is_imported(extractor) and is_known):
                 create_extractor(extractor.name, extractor.options)
+        prepare_storage(root, format_version=FORMAT_VERSION, code_version=__version__)
     is_drawn = CONSOLE.is_terminal and not options.quiet
     yield StageContext(
         get_session(config.spark),
@@ -174,6 +178,16 @@ def opened(
         is_refit=options.refit,
         reporter=BarReporter(CONSOLE) if is_drawn else SilentReporter(),
     )
+
+
+def _has_imports(root: str) -> bool:
+    """Return whether anything was imported into a warehouse."""
+    from acav_spark.storage import Folder
+
+    try:
+        return Folder(root).exists("imports")
+    except (OSError, ValueError):
+        return False  # what is wrong with the place is told by prepare_storage
 
 
 @contextmanager

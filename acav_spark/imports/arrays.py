@@ -87,6 +87,26 @@ def parse_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]
     return shape, is_fortran and len(shape) > 1, dtype
 
 
+def place_of(uri: str) -> Folder:
+    """Return a file or folder that may be read.
+
+    Raises
+    ------
+    ConfigError
+        If no file system of its scheme is known, or it cannot be reached.
+    """
+    try:
+        folder = Folder(uri)
+        folder.exists()
+    except (OSError, ValueError) as error:
+        msg = (
+            f"import: expected a path, or a URI of a file system that pyarrow knows "
+            f"(file, s3, gs, hdfs), got {uri!r}: {error}. Copy it to one."
+        )
+        raise ConfigError(msg) from error
+    return folder
+
+
 def read_header(uri: str) -> ArrayFile:
     """Return what a .npy file holds.
 
@@ -96,7 +116,7 @@ def read_header(uri: str) -> ArrayFile:
         If it is not there, no .npy file, holds Python objects or no rows one after
         another, or is shorter than it says.
     """
-    folder = Folder(uri)
+    folder = place_of(uri)
     if not folder.exists() or folder.is_folder():
         msg = f"import: expected a .npy file, found none at {uri!r}."
         raise ConfigError(msg)
@@ -198,7 +218,7 @@ def index_lines(uri: str, block_lines: int) -> Lines:
     ConfigError
         If there is no such file.
     """
-    folder = Folder(uri)
+    folder = place_of(uri)
     if not folder.exists():
         msg = f"import: expected a file of ids, found nothing at {uri!r}."
         raise ConfigError(msg)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from acav_spark.config import section_hash
-from acav_spark.errors import StageError
+from acav_spark.errors import ConfigError, StageError
 from acav_spark.features.registry import known_extractors
+from acav_spark.imports.sources import find_blocks, find_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,6 +85,31 @@ def computed_extractors(config: Config) -> list[ExtractorConfig]:
 def needs_videos(config: Config) -> bool:
     """Return whether there is something to be ingested."""
     return bool(config.input.uris or computed_extractors(config))
+
+
+def check_imports(config: Config) -> None:
+    """Check names and sources, as far as that needs no Spark.
+
+    Raises
+    ------
+    ConfigError
+        If a name is that of an extractor of the package; or a source is not there, or
+        is not what it should be.
+    """
+    for extractor in config.features.extractors:
+        options = extractor.imported
+        if not options.uris:
+            continue
+        if extractor.name in known_extractors():
+            msg = (
+                f"import: expected a name that no extractor of the package has, got "
+                f"{extractor.name!r}. Choose another, since its rows would be mixed "
+                "with computed ones."
+            )
+            raise ConfigError(msg)
+        source = find_source(options.uris, options.format, options.layers)
+        if source.format == "npy":
+            find_blocks(source, options.ids_uris)
 
 
 def imported_extractors(

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from acav_spark.chunks import run_in_chunks
-from acav_spark.errors import ConfigError
 from acav_spark.failures import record_failures, require_few_failures
-from acav_spark.features.registry import known_extractors
-from acav_spark.imports.choosing import STAGE, ImportedExtractor, all_imports
+from acav_spark.imports.choosing import (
+    STAGE,
+    ImportedExtractor,
+    all_imports,
+    check_imports,
+)
 from acav_spark.imports.comparing_job import Comparison, compare
 from acav_spark.imports.reading_job import read_source
 from acav_spark.imports.sources import find_source
@@ -48,6 +51,7 @@ def import_features(context: StageContext) -> StageResult:
     StageError
         If vectors have changed, no row can be used, or too many items failed.
     """
+    check_imports(context.config)
     named = [e for e in context.config.features.extractors if e.imported.uris]
     results = [import_vectors(context, extractor) for extractor in named]
     messages = [result.message for result in results if result.message]
@@ -64,13 +68,6 @@ def import_features(context: StageContext) -> StageResult:
 def import_vectors(context: StageContext, chosen: ExtractorConfig) -> StageResult:
     """Import the vectors of one extractor; see ``import_features``."""
     name, options = chosen.name, chosen.imported
-    if name in known_extractors():
-        msg = (
-            f"import: expected a name that no extractor of the package has, got "
-            f"{name!r}. Choose another, since its rows would be mixed with computed "
-            "ones."
-        )
-        raise ConfigError(msg)
     source = find_source(options.uris, options.format, options.layers)
     reading = read_source(context.spark, source, options)
     known = all_imports(context).get(name)

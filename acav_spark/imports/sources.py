@@ -12,6 +12,7 @@ from acav_spark.imports.arrays import (
     ArrayFile,
     Lines,
     index_lines,
+    place_of,
     read_header,
     require_ids,
     require_numbers,
@@ -153,7 +154,7 @@ def find_blocks(
 
 def _arrays(uri: str, layers: Sequence[str], ids_uri: str) -> tuple[ArrayFile, ...]:
     """Return the arrays of a file, or of a folder with one file a layer."""
-    folder = Folder(uri)
+    folder = place_of(uri)
     if not folder.is_folder():
         return (require_numbers(read_header(uri)),)
     names = [
@@ -205,7 +206,7 @@ def _format_of(uri: str) -> str:
     for ending, kind in endings.items():
         if uri.endswith(ending):
             return kind
-    folder = Folder(uri)
+    folder = place_of(uri)
     if folder.is_folder():
         names = folder.list()
         if "_delta_log" in names:
@@ -223,7 +224,7 @@ def _format_of(uri: str) -> str:
 
 def _files(uri: str, endings: tuple[str, ...]) -> list[str]:
     """Return the files that a file, folder or local pattern names."""
-    folder = Folder(uri)
+    folder = place_of(uri)
     if folder.is_folder():
         found = [f"{uri.rstrip('/')}/{n}" for n in folder.list() if n.endswith(endings)]
     elif _MAGIC.search(uri) and folder.is_local:

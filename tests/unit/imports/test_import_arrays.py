@@ -184,6 +184,8 @@ def test_the_format_is_told_by_names_and_by_what_a_folder_holds(tmp_path: Path) 
     assert by_pattern.uris == shards
     with pytest.raises(ConfigError, match="sources of one format"):
         find_source([str(tmp_path / "p"), str(tmp_path / "d")], "auto", [])
+    with pytest.raises(ConfigError, match=r"a file system that pyarrow knows .*ftp:"):
+        find_source(["ftp://host/x.tar"], "auto", [])
     with pytest.raises(ConfigError, match="--format"):
         find_source([str(tmp_path / "p" / "unheard.of")], "auto", [])
 
