@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from acav_spark.errors import ConfigError
@@ -39,7 +40,7 @@ class Source:
     format : str
         ``parquet``, ``delta``, ``npy`` or ``webdataset``.
     uris : tuple of str
-        As they were named; tar files one by one.
+        Where they are, paths from the root; tar files one by one.
     layers : tuple of str
         Names of layers, early to late; empty where only Spark can tell.
     name : str
@@ -90,12 +91,13 @@ def find_source(uris: Sequence[str], kind: str, layers: Sequence[str]) -> Source
     ConfigError
         If nothing is there, or addresses are of several formats.
     """
+    name = uris[0].rstrip("/").rsplit("/", 1)[-1]
+    uris = [_absolute(uri) for uri in uris]
     kinds = {uri: _format_of(uri) if kind == "auto" else kind for uri in uris}
     if len(set(kinds.values())) != 1:
         msg = f"import: expected sources of one format, got {kinds}."
         raise ConfigError(msg)
     found = kinds[uris[0]]
-    name = uris[0].rstrip("/").rsplit("/", 1)[-1]
     if found == "webdataset":
         files = tuple(file for uri in uris for file in _files(uri, _TAR))
         return Source(found, files, tuple(layers) or ("npy",), name)
@@ -120,7 +122,7 @@ def find_blocks(
         raise ConfigError(msg)
     blocks: list[Block] = []
     shapes = set()
-    for uri, ids_uri in zip(source.uris, ids_uris, strict=True):
+    for uri, ids_uri in zip(source.uris, map(_absolute, ids_uris), strict=True):
         arrays = _arrays(uri, source.layers, ids_uri)
         shapes.add(_dimensions(arrays))
         n_rows = _rows(arrays)
@@ -192,6 +194,12 @@ def _dimensions(arrays: Sequence[ArrayFile]) -> tuple[int, ...]:
     if len(first) == 3:
         return (first[2],) * first[1]
     return tuple(array.shape[1] for array in arrays)
+
+
+def _absolute(uri: str) -> str:
+    """Return a path from the root: executors may stand in another folder."""
+    is_path = "://" not in uri and not uri.startswith(TABLE_PREFIX)
+    return str(Path(uri).absolute()) if is_path else uri
 
 
 def _format_of(uri: str) -> str:

@@ -135,6 +135,19 @@ def test_every_block_has_the_ids_of_its_rows(
         assert found == [f"clip {int(row[0]) // 2}" for row in rows]
 
 
+def test_paths_are_taken_from_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path / "a.npy", np.zeros((2, 1)))
+    saved(tmp_path / "ids.npy", np.arange(2))
+    monkeypatch.chdir(tmp_path)
+    source = find_source(["a.npy"], "auto", [])
+    assert (source.uris, source.name) == ((str(tmp_path / "a.npy"),), "a.npy")
+    (block,), _, _ = find_blocks(source, ["ids.npy"])
+    assert isinstance(block.ids, ArrayFile)
+    assert block.ids.uri == str(tmp_path / "ids.npy")
+
+
 def test_layers_are_files_of_a_folder_or_an_axis(tmp_path: Path) -> None:
     folder = tmp_path / "clap"
     folder.mkdir()
