@@ -146,7 +146,9 @@ for _stage in STAGES:
     if _stage.name == import_features.__name__:
         # One command under two names: with sources of its own, and as every stage.
         app.command("import-features", rich_help_panel=_CURATE)(import_features)
-        app.command(_stage.name, hidden=True)(import_features)
+        app.command(_stage.name, help=_stage.summary, rich_help_panel=_STAGES)(
+            import_features
+        )
     else:
         _add_stage_command(_stage.name, _stage.summary)
 

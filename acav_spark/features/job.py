@@ -74,6 +74,7 @@ def extract_features(context: StageContext) -> StageResult:
         If an extractor is unknown.
     """
     if not computed_extractors(context.config):
+        _retire(context)
         message = "every extractor is imported"
         return StageResult(STAGE, is_unchanged=True, message=message)
     config = _settled(context)
@@ -81,10 +82,8 @@ def extract_features(context: StageContext) -> StageResult:
         e.name: create_extractor(e.name, e.options) for e in computed_extractors(config)
     }
     hashes = {name: extractor_hash(config, name) for name in chosen}
-    clips = context.warehouse.read("clips")
-    # Imported items have vectors, and no times.
-    n_retired = retire(context, STAGE, clips.select("clip_id"), ("features",))
-    clips = clips.where("start_s IS NOT NULL")
+    clips = context.warehouse.read("clips").where("start_s IS NOT NULL")
+    n_retired = _retire(context)
     schema = _schema(max(len(extractor.dimensions) for extractor in chosen.values()))
 
     def finish(totals: Counter[str]) -> StageResult:
@@ -113,6 +112,13 @@ def extract_features(context: StageContext) -> StageResult:
     )
     pending = _pending(context, clips, list(chosen))
     return compute_pending(context, stage, pending, config)
+
+
+def _retire(context: StageContext) -> int:
+    """Delete vectors, also imported ones, of clips that are gone."""
+    # Imported items have no times, and are there all the same.
+    clips = context.warehouse.read("clips").select("clip_id")
+    return retire(context, STAGE, clips, ("features",))
 
 
 def extractor_hash(config: Config, name: str) -> str:

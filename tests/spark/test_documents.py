@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -106,7 +106,7 @@ def test_the_example_of_embeddings_selects_what_belongs_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     outputs: dict[str, str] = {}
     text = STORY.read_text()
     for kind, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S):
@@ -142,7 +142,7 @@ def test_the_example_of_embeddings_selects_what_belongs_together(
     counted = warehouse.read("contingency").where("selection = 'three'").collect()
     assert {(r["view_a"], r["view_b"]) for r in counted} == {(0, 1), (0, 2), (1, 2)}
     picked = warehouse.read("selections").where("selection = 'three'").collect()
-    row_of = dict(zip(names["ids"], range(600), strict=True))  # type: ignore[call-overload]  # a list
+    row_of = dict(zip(names["ids"], range(600), strict=True))
     rows = [row_of[pick["clip_id"]] for pick in picked]
     assert is_true[rows].mean() > 0.95
     published = tmp_path / "pairs" / "published" / "main" / "jsonl"

@@ -28,6 +28,7 @@ from acav_spark.pipeline import run_stages, stages_named
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from command_line import Acav
     from curation import MakeContext
     from pyspark.sql import SparkSession
 
@@ -238,8 +239,11 @@ def test_imported_vectors_go_with_computed_ones_and_are_not_deleted(
 
 
 def test_names_of_computed_extractors_and_missing_columns_are_refused(
-    spark: SparkSession, tmp_path: Path
+    spark: SparkSession, tmp_path: Path, acav: Acav
 ) -> None:
+    status, _, err = acav("import-features", "x.npy", "--name", "x")
+    assert status == 2
+    assert "expected --name and --modality" in err
     path = tmp_path / "rows.parquet"
     extractor = write_rows(path, GOOD)
     taken = extractor.replace("mine", "handcrafted_audio")
