@@ -233,6 +233,10 @@ def test_imported_vectors_go_with_computed_ones_and_are_not_deleted(
     packed = read("packed").where("clustering = 'mixed'").collect()
     assert sorted(row["clip_id"] for row in packed) == names  # 'foreign' has no sound
     assert {len(row["clusters"]) for row in packed} == {6}
+    only = make_context(f"features.extractors=[{imported}]", root=root)
+    only.warehouse.delete("clips", "clip_id = 'foreign'")
+    assert extract_features(only).is_unchanged
+    assert read("features").where("clip_id = 'foreign'").isEmpty()
     missing = make_context("features.extractors=[{name: heard}]", root=root)
     with pytest.raises(StageError, match=r"\['seen'\].*got \['heard'\]"):
         run_stages(missing, stages_named(["fit_centroids"]))
