@@ -23,7 +23,7 @@ DUPLICATE_ID: Final = "duplicate_id"
 """Failure code: rows of one id differ, and none of them is known to be right."""
 
 BAD_TIMES: Final = "bad_times"
-"""Failure code: start and end are no stretch of time."""
+"""Failure code: start and end are no stretch of time, or of nothing that has an uri."""
 
 BROKEN_SHARD: Final = "broken_shard"
 """Failure code: a tar file ends too early, or is none; what came before is used."""
@@ -66,7 +66,7 @@ def checked_batch(
         Of ``schema_of(len(layers))``. Of an item with several problems the first is
         told: id, what is known already, layers in order, times.
     """
-    found = dict(_time_problems(starts_s, ends_s, len(ids)))
+    found = dict(_time_problems(starts_s, ends_s, uris, len(ids)))
     for number, layer in reversed(list(enumerate(layers, start=1))):
         for row, problem in layer.problems.items():
             found[row] = MediaError(problem.code, f"layer {number}: {problem.message}")
@@ -109,9 +109,13 @@ def _outcome(found: Mapping[int, MediaError], n_rows: int) -> list[pa.Array]:
 def _time_problems(
     starts_s: Sequence[float | None] | None,
     ends_s: Sequence[float | None] | None,
+    uris: pa.Array | None,
     n_rows: int,
 ) -> list[tuple[int, MediaError]]:
-    """Return rows whose times are no stretch: both or neither, and in order."""
+    """Return rows whose times are no stretch: both or neither, in order, of an uri.
+
+    What has times is decoded by extractors and for the report.
+    """
     if starts_s is None or ends_s is None:
         return []
     found = []
@@ -125,5 +129,8 @@ def _time_problems(
             or not (0 <= start < end and math.isfinite(end))
         ):
             rule = f"expected 0 <= start < end in seconds, got {start} and {end}"
+            found.append((row, MediaError(BAD_TIMES, rule)))
+        elif uris is None or not uris[row].is_valid:
+            rule = "expected an uri beside start and end, got none"
             found.append((row, MediaError(BAD_TIMES, rule)))
     return found

@@ -230,12 +230,14 @@ def _table_batches(
             encode_column(batch[f"layer_{i}"], binary_type)
             for i in range(1, n_layers + 1)
         ]
+        times = [batch[name] for name in ("start_s", "end_s")]
+        has_times = any(column.null_count < len(batch) for column in times)
         yield checked_batch(
             batch["item_id"].to_pylist(),
             layers,
             uris=batch["uri"],
-            starts_s=batch["start_s"].to_pylist(),
-            ends_s=batch["end_s"].to_pylist(),
+            starts_s=times[0].to_pylist() if has_times else None,
+            ends_s=times[1].to_pylist() if has_times else None,
         )
 
 

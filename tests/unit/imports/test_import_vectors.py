@@ -155,8 +155,18 @@ def test_times_are_both_there_and_in_order(
     start: float | None, end: float | None
 ) -> None:
     layer = encode_array(np.ones((1, 1)))
-    batch = checked_batch(["a"], [layer], starts_s=[start], ends_s=[end])
+    uris = pa.array(["u"])
+    batch = checked_batch(["a"], [layer], uris=uris, starts_s=[start], ends_s=[end])
     assert batch["error_code"].to_pylist() == [BAD_TIMES]
+
+
+def test_times_are_those_of_something_that_has_an_address() -> None:
+    layer = encode_array(np.ones((3, 1)))
+    times = {"starts_s": [1.0, 1.0, None], "ends_s": [2.0, 2.0, None]}
+    uris = pa.array(["u", None, None])
+    batch = checked_batch(["a", "b", "c"], [layer], uris=uris, **times)  # type: ignore[arg-type]  # by name
+    assert batch["error_code"].to_pylist() == [None, BAD_TIMES, None]
+    assert "expected an uri" in batch["message"][1].as_py()
 
 
 def test_a_row_without_id_is_named_by_its_vector() -> None:
