@@ -12,19 +12,23 @@ from rich.table import Table
 
 from acav_spark._version import __version__
 from acav_spark.cli_download import download
+from acav_spark.cli_import import import_features
 from acav_spark.cli_support import (
     CONSOLE,
     STDOUT,
     ConfigFile,
+    OnChange,
     Options,
     Overrides,
     Quiet,
+    Refit,
     Verbose,
     fail,
     opened,
     opened_for_reading,
     print_rows,
     set_up_logging,
+    tell,
 )
 from acav_spark.config import describe_options, to_yaml
 from acav_spark.errors import AcavError
@@ -35,7 +39,6 @@ if TYPE_CHECKING:
 
     from acav_spark.context import StageContext
     from acav_spark.pipeline import Stage
-    from acav_spark.runs import StageResult
 
 _CURATE = "Curate"
 _STAGES = "Single stages (also jobs/STAGE.py under spark-submit)"
@@ -52,21 +55,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Refit = Annotated[
-    bool,
-    typer.Option(
-        "--refit",
-        help="Learn anew what was learnt from the whole: codebooks, automatic k.",
-    ),
-]
-OnChange = Annotated[
-    str | None,
-    typer.Option(
-        "--on-change",
-        help="Rows made under other settings: error, keep or recompute "
-        "(execution.on_change).",
-    ),
-]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows to show.")]
 Output = Annotated[
     str, typer.Option("--format", "-f", help="How to print: table, csv or json.")
@@ -127,33 +115,19 @@ def run(
 def _run(options: Options, names: Sequence[str]) -> None:
     chosen = stages_named(names)
     reads_input = any(not stage.reads for stage in chosen)
-    with opened(options, reads_input=reads_input) as context:
+    imports = any("imports" in stage.fills for stage in chosen)
+    with opened(options, reads_input=reads_input, imports=imports) as context:
         _run_all(context, chosen)
 
 
 def _run_all(context: StageContext, stages: Sequence[Stage]) -> None:
-    results = run_stages(context, stages, _tell)
+    results = run_stages(context, stages, tell)
     if all(result.is_unchanged for result in results):
         CONSOLE.print("Everything is up to date: nothing was computed.")
-    from acav_spark.report.job import gather_counts
+    from acav_spark.report.counts_job import gather_counts
     from acav_spark.report.text import funnel_table
 
     CONSOLE.print(funnel_table(*gather_counts(context)))
-
-
-def _tell(result: StageResult) -> None:
-    if result.is_unchanged:
-        text = "nothing to do"
-    else:
-        text = f"{result.n_in} in, {result.n_out} out"
-        if result.n_rejected:
-            text += f", {result.n_rejected} rejected"
-        if result.n_failed:
-            text += f", {result.n_failed} failed"
-    remark = f"  [dim]{result.message}[/]" if result.message else ""
-    CONSOLE.print(
-        f"[bold]{result.stage:<17}[/] {text} [dim]({result.seconds:.1f} s)[/]{remark}"
-    )
 
 
 def _add_stage_command(name: str, summary: str) -> None:
@@ -171,7 +145,14 @@ def _add_stage_command(name: str, summary: str) -> None:
 
 
 for _stage in STAGES:
-    _add_stage_command(_stage.name, _stage.summary)
+    if _stage.name == import_features.__name__:
+        # One command under two names: with sources of its own, and as every stage.
+        app.command("import-features", rich_help_panel=_CURATE)(import_features)
+        app.command(_stage.name, help=_stage.summary, rich_help_panel=_STAGES)(
+            import_features
+        )
+    else:
+        _add_stage_command(_stage.name, _stage.summary)
 
 
 @app.command(rich_help_panel=_LOOK)
@@ -182,7 +163,7 @@ def status(
 ) -> None:
     """Show what is done, what is left, what failed, and the last runs."""
     with opened_for_reading(Options(config, overrides, verbose=verbose)) as context:
-        from acav_spark.report.job import gather_counts
+        from acav_spark.report.counts_job import gather_counts
         from acav_spark.report.text import funnel_table
         from acav_spark.status import last_runs_table, tables_table
 

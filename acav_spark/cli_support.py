@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from acav_spark.config import Config
     from acav_spark.context import StageContext
+    from acav_spark.runs import StageResult
 
 CONSOLE = Console(stderr=True, highlight=False)
 """Messages, bars and logs, beside what a command prints."""
@@ -48,6 +49,21 @@ Overrides = Annotated[
         "--set",
         "-s",
         help="Override an option, such as selection.size=500; repeatable.",
+    ),
+]
+Refit = Annotated[
+    bool,
+    typer.Option(
+        "--refit",
+        help="Learn anew what was learnt from the whole: codebooks, automatic k.",
+    ),
+]
+OnChange = Annotated[
+    str | None,
+    typer.Option(
+        "--on-change",
+        help="Rows made under other settings: error, keep or recompute "
+        "(execution.on_change).",
     ),
 ]
 Verbose = Annotated[
@@ -121,7 +137,11 @@ def set_up_logging(*, verbose: bool = False, quiet: bool = False) -> None:
 
 @contextmanager
 def opened(
-    options: Options, *, must_exist: bool = False, reads_input: bool = False
+    options: Options,
+    *,
+    must_exist: bool = False,
+    reads_input: bool = False,
+    imports: bool = False,
 ) -> Iterator[StageContext]:
     """Check configuration, storage and input, then start Spark and make a context.
 
@@ -132,6 +152,7 @@ def opened(
     from acav_spark._version import __version__
     from acav_spark.context import StageContext
     from acav_spark.features.registry import create_extractor
+    from acav_spark.imports.choosing import check_imports, is_imported
     from acav_spark.session import get_session, require_pyspark
     from acav_spark.storage import prepare_storage, read_only_storage
     from acav_spark.tables.catalog import FORMAT_VERSION
@@ -142,12 +163,17 @@ def opened(
         from acav_spark.ingest.job import check_input
 
         check_input(config)
+    if imports:
+        check_imports(config)
     root = config.storage.root
     if must_exist:
         read_only_storage(root, format_version=FORMAT_VERSION)
     else:
         for extractor in config.features.extractors:
-            create_extractor(extractor.name, extractor.options)
+            # A name that says nothing by itself may be that of an import.
+            is_known = extractor.imported.modality or _has_imports(root)
+            if not (is_imported(extractor) and is_known):
+                create_extractor(extractor.name, extractor.options)
         prepare_storage(root, format_version=FORMAT_VERSION, code_version=__version__)
     is_drawn = CONSOLE.is_terminal and not options.quiet
     yield StageContext(
@@ -156,6 +182,16 @@ def opened(
         is_refit=options.refit,
         reporter=BarReporter(CONSOLE) if is_drawn else SilentReporter(),
     )
+
+
+def _has_imports(root: str) -> bool:
+    """Return whether anything was imported into a warehouse."""
+    from acav_spark.storage import Folder
+
+    try:
+        return Folder(root).exists("imports")
+    except (OSError, ValueError):
+        return False  # what is wrong with the place is told by prepare_storage
 
 
 @contextmanager
@@ -169,6 +205,22 @@ def opened_for_reading(options: Options) -> Iterator[StageContext]:
     )
     with opened(quiet, must_exist=True) as context:
         yield context
+
+
+def tell(result: StageResult) -> None:
+    """Print what a stage did, in one line."""
+    if result.is_unchanged:
+        text = "nothing to do"
+    else:
+        text = f"{result.n_in} in, {result.n_out} out"
+        if result.n_rejected:
+            text += f", {result.n_rejected} rejected"
+        if result.n_failed:
+            text += f", {result.n_failed} failed"
+    remark = f"  [dim]{result.message}[/]" if result.message else ""
+    CONSOLE.print(
+        f"[bold]{result.stage:<17}[/] {text} [dim]({result.seconds:.1f} s)[/]{remark}"
+    )
 
 
 def fail(error: Exception, *, is_verbose: bool) -> NoReturn:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from acav_spark.errors import TableError
+from acav_spark.imports.choosing import all_imports
 from acav_spark.selection.explaining import ExplainedGain, explain_gains
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def explain_clip(context: StageContext, clip_id: str) -> Group:
             "or acav show curated_clips."
         )
         raise TableError(msg)
-    runs = [("segment_clips", clip["run_id"])]
+    made_by = "segment_clips" if clip["video_id"] else "import_features"
+    runs = [(made_by, clip["run_id"])]
     parts: list[Table | Text] = [_clip_table(clip)]
     video = _first(context, "videos", "video_id", clip["video_id"])
     if video is not None:
@@ -54,7 +56,10 @@ def explain_clip(context: StageContext, clip_id: str) -> Group:
         names = ("uri", "size_bytes", "n_frames", "width", "height", "n_channels")
         parts.append(_facts("File", {name: file[name] for name in names}))
     features = _all(context, "features", clip_id, "extractor")
-    runs += [(f"extract_features {r['extractor']}", r["run_id"]) for r in features]
+    imported = all_imports(context)
+    for row in features:
+        stage = "import" if row["extractor"] in imported else "extract"
+        runs.append((f"{stage}_features {row['extractor']}", row["run_id"]))
     failures = (
         context.warehouse.read("failures").where(F.col("item_id") == clip_id).collect()
     )
@@ -92,8 +97,11 @@ def _clip_table(clip: Row) -> Table:
     facts: dict[str, object] = {"clip_id": clip["clip_id"]}
     if clip["start_s"] is not None:
         facts["time"] = f"{clip['start_s']:.3f} to {clip['end_s']:.3f} s"
+    facts["uri"] = clip["uri"]
     facts["shot"] = clip["shot_index"]
     facts["crosses a cut"] = clip["crosses_cut"]
+    if clip["video_id"] is None:
+        facts["source"] = "imported"
     for name in ("silence_fraction", "stillness_fraction"):
         if clip[name] is not None:
             facts[name] = f"{clip[name]:.3f}"

@@ -80,6 +80,13 @@ STAGES: tuple[Stage, ...] = (
         ("clip_files", "clips", "failures"),
     ),
     Stage(
+        "import_features",
+        "acav_spark.imports.job",
+        "Take over vectors that are there already (features.extractors[].imported).",
+        ("clips",),
+        ("features", "clips", "imports", "failures"),
+    ),
+    Stage(
         "extract_features",
         "acav_spark.features.job",
         "Look at and listen to clips: vectors of every layer.",
@@ -90,7 +97,7 @@ STAGES: tuple[Stage, ...] = (
         "fit_centroids",
         "acav_spark.clustering.job",
         "Learn a codebook for every view by SGD k-means.",
-        ("features",),
+        ("features", "imports"),
         ("codebooks", "centroids", "epochs"),
     ),
     Stage(

@@ -61,6 +61,15 @@ class Folder:
         selector = fs.FileSelector(self._at(name), allow_not_found=True)
         return sorted(info.base_name for info in self._fs.get_file_info(selector))
 
+    def is_folder(self, name: str = ".") -> bool:
+        """Return whether a folder is there."""
+        info = self._fs.get_file_info(self._at(name))
+        return bool(info.type == fs.FileType.Directory)
+
+    def open(self, name: str = ".") -> pa.NativeFile:
+        """Open a file for reading at any place."""
+        return self._fs.open_input_file(self._at(name))
+
     def read_text(self, name: str) -> str:
         """Return a file's text (UTF-8)."""
         with self._fs.open_input_stream(self._at(name)) as stream:

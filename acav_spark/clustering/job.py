@@ -25,15 +25,17 @@ from acav_spark.clustering.fitted import FITTED, View
 from acav_spark.clustering.sample_job import STAGE, BadRows, Sample, draw_sample
 from acav_spark.config import section_hash
 from acav_spark.errors import StageError
-from acav_spark.features.job import stage_hash as features_hash
+from acav_spark.features.job import STAGE as FEATURES
+from acav_spark.features.job import extractor_hash
 from acav_spark.features.registry import create_extractor
+from acav_spark.imports.choosing import ImportedExtractor, imported_extractors
 from acav_spark.rows import record_batch, spark_schema
 from acav_spark.runs import StageResult
 from acav_spark.settings import settle
 from acav_spark.storage import Folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pyspark.sql import DataFrame
 
@@ -51,6 +53,7 @@ class _Wanted:
     """A clustering that is to be fitted."""
 
     config: Config
+    stage_hash: str
     n_clusters: int
 
     @property
@@ -104,33 +107,38 @@ def fit_centroids(context: StageContext) -> StageResult:
     Raises
     ------
     StageError
-        If there are no features, features are of several versions of an extractor,
+        If there are no features, an extractor was never imported, features are of
+        several versions of an extractor,
         there are fewer clips than clusters, or the clustering was fitted under other
         settings.
     """
     missing: list[Config] = []
+    imported = imported_extractors(context)
     for one in variants(context):
         config = settle(
             one,
             stage=STAGE,
             table="codebooks",
-            stage_hash_of=stage_hash,
+            stage_hash_of=partial(stage_hash, imported=imported),
             section="clustering",
             where=f"clustering = '{one.config.clustering.name}'",
         )
         context.is_refit = context.is_refit or one.is_refit
         name = config.clustering.name
         fitted = context.warehouse.read("codebooks").where(f"clustering = '{name}'")
-        if context.is_refit or fitted.count() != len(views_of(config)):
+        if context.is_refit or fitted.count() != len(views_of(config, imported)):
             missing.append(config)
     if not missing:
         return StageResult(STAGE, is_unchanged=True)
-    views = views_of(missing[0])
+    views = views_of(missing[0], imported)
     sample = draw_sample(context, missing[0].clustering, views)
-    wanted = [_Wanted(c, _n_clusters(c.clustering, sample)) for c in missing]
+    wanted = [
+        _Wanted(c, stage_hash(c, imported), _n_clusters(c.clustering, sample))
+        for c in missing
+    ]
     with context.run(
         STAGE,
-        stage_hash(missing[0]),
+        wanted[0].stage_hash,
         scope=",".join(one.name for one in wanted),
         inputs=("features",),
         config=missing[0],
@@ -146,17 +154,36 @@ def fit_centroids(context: StageContext) -> StageResult:
     return run.result
 
 
-def stage_hash(config: Config) -> str:
+def stage_hash(
+    config: Config, imported: Mapping[str, ImportedExtractor] | None = None
+) -> str:
     """Return the hash of what shapes a clustering: its settings and the features'."""
     settings = config.clustering.model_dump(mode="json", exclude={"name"})
-    return section_hash(STAGE, settings, features_hash(config))
+    known = imported or {}
+    hashes = [
+        known[e.name].stage_hash if e.name in known else extractor_hash(config, e.name)
+        for e in config.features.extractors
+    ]
+    return section_hash(STAGE, settings, section_hash(FEATURES, hashes))
 
 
-def views_of(config: Config) -> list[View]:
-    """Return the views of a configuration: extractors in order, layers 1 upwards."""
+def views_of(
+    config: Config, imported: Mapping[str, ImportedExtractor] | None = None
+) -> list[View]:
+    """Return the views of a configuration: extractors in order, layers 1 upwards.
+
+    Parameters
+    ----------
+    config : Config
+        Which extractors.
+    imported : mapping of str to ImportedExtractor, optional
+        What is known of those that nothing computes.
+    """
     views: list[View] = []
     for chosen in config.features.extractors:
-        extractor = create_extractor(chosen.name, chosen.options)
+        extractor = (imported or {}).get(chosen.name) or create_extractor(
+            chosen.name, chosen.options
+        )
         for layer, dimension in enumerate(extractor.dimensions, start=1):
             views.append(
                 View(
@@ -223,7 +250,7 @@ def _fit_and_write(
     finally:
         context.reporter.finish()
         context.spark.sparkContext.setJobDescription("")
-    the_hash = stage_hash(wanted[0].config)
+    the_hash = wanted[0].stage_hash
     # All rows were looked at anew: what was mended is no failure any more.
     scopes = ", ".join(f"'{extractor}'" for extractor in by_extractor)
     context.warehouse.delete("failures", f"stage = '{STAGE}' AND scope IN ({scopes})")
@@ -234,7 +261,7 @@ def _fit_and_write(
             "fitted clustering=%s views=%d k=%d rows=%d clips=%d",
             *(one.name, len(mine), one.n_clusters, sample.n_rows, sample.n_clips),
         )
-        _write(context, mine, one.config, run_id)
+        _write(context, mine, one, run_id)
     for fit in fits:
         fit.forget()
     return n_bad
@@ -306,7 +333,7 @@ def _distributed(
     """Return the fit of an extractor whose rows are too many for a task."""
     first = wanted[0]
     identity = identity_of(
-        hashes=[stage_hash(one.config) for one in wanted],
+        hashes=[one.stage_hash for one in wanted],
         n_clusters=[one.n_clusters for one in wanted],
         features=context.warehouse.version("features"),
         versions=[view.model_version for view in views],
@@ -317,15 +344,15 @@ def _distributed(
     return DistributedFit(context, sample, rows, views, settings, scratch, identity)
 
 
-def _write(context: StageContext, rows: pa.Table, config: Config, run_id: str) -> None:
+def _write(context: StageContext, rows: pa.Table, one: _Wanted, run_id: str) -> None:
     """Write centroids and epochs, then the codebooks, which say that it is done."""
-    name = config.clustering.name
+    name = one.name
     chosen = f"clustering = '{name}'"
     results = context.spark.createDataFrame(rows).withColumns(
         {
             "clustering": F.lit(name),
-            "preprocess": F.lit(config.clustering.preprocess),
-            "stage_hash": F.lit(stage_hash(config)),
+            "preprocess": F.lit(one.config.clustering.preprocess),
+            "stage_hash": F.lit(one.stage_hash),
             "run_id": F.lit(run_id),
         }
     )

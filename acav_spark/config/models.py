@@ -8,16 +8,18 @@ A section's fields that shape rows go into the stage's hash; the sections ``inpu
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from acav_spark.config.importing import ImportedConfig
 from acav_spark.config.ingesting import IngestConfig, InputConfig
 from acav_spark.config.sections import MAX_LONG, Section
 from acav_spark.config.selecting import SelectionConfig
 
 # pydantic reads annotations at run time.
-from acav_spark.config.text_types import Name, Place  # noqa: TC001 - at run time
+from acav_spark.config.text_types import NAME_PATTERN, NAME_RULE, Name, Place
 
 
 class StorageConfig(Section):
@@ -192,11 +194,13 @@ class ExtractorConfig(Section):
 
     name: str = Field(
         min_length=1,
-        description="Registered name, or 'package.module:Class' of your own.",
+        description="Registered name, 'package.module:Class' of your own, or any name "
+        "for vectors that are imported.",
     )
     options: dict[str, Any] = Field(
         default_factory=dict, description="Keyword arguments of the extractor."
     )
+    imported: ImportedConfig = Field(default_factory=ImportedConfig)
 
     @field_validator("options")
     @classmethod
@@ -211,6 +215,18 @@ class ExtractorConfig(Section):
             )
             raise ValueError(msg) from error
         return value
+
+    @model_validator(mode="after")
+    def _imported_names_are_plain(self) -> ExtractorConfig:
+        if not self.imported.modality:
+            return self
+        if not re.fullmatch(NAME_PATTERN, self.name):
+            msg = f"expected {NAME_RULE}, where imported, got {self.name!r}"
+            raise ValueError(msg)
+        if self.options:
+            msg = "expected no options beside imported, since nothing is computed"
+            raise ValueError(msg)
+        return self
 
 
 class FeaturesConfig(Section):

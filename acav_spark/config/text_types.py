@@ -9,15 +9,13 @@ from pydantic import AfterValidator, Field
 
 # ``allowed`` says in words what a type or pattern alone cannot; error messages and
 # docs/configuration.md print it.
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_\-]{0,62}$"
+NAME_RULE = (
+    "a name of at most 63 characters from a-z, 0-9, _ and -, beginning with a letter "
+    "or digit"
+)
 Name = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z0-9][a-z0-9_\-]{0,62}$",
-        json_schema_extra={
-            "allowed": "a name of at most 63 characters from a-z, 0-9, _ and -, "
-            "beginning with a letter or digit"
-        },
-    ),
+    str, Field(pattern=NAME_PATTERN, json_schema_extra={"allowed": NAME_RULE})
 ]
 Scheme = Annotated[
     str,

@@ -38,6 +38,7 @@ from acav_spark.features.result_rows import (
     extracted_schema,
 )
 from acav_spark.features.runtime import Ahead, extract_ahead
+from acav_spark.imports.choosing import computed_extractors
 from acav_spark.rows import spark_schema
 from acav_spark.runs import StageResult
 from acav_spark.settings import settle
@@ -85,13 +86,17 @@ def extract_features(context: StageContext) -> StageResult:
     ConfigError
         If an extractor is unknown.
     """
+    if not computed_extractors(context.config):
+        _retire(context)
+        message = "every extractor is imported"
+        return StageResult(STAGE, is_unchanged=True, message=message)
     config = _settled(context)
     chosen = {
-        e.name: create_extractor(e.name, e.options) for e in config.features.extractors
+        e.name: create_extractor(e.name, e.options) for e in computed_extractors(config)
     }
     hashes = {name: extractor_hash(config, name) for name in chosen}
     clips = _clips(context, config)
-    n_retired = retire(context, STAGE, clips.select("clip_id"), ("features",))
+    n_retired = _retire(context)
     n_layers = max(len(extractor.dimensions) for extractor in chosen.values())
 
     def finish(totals: Counter[str]) -> StageResult:
@@ -125,19 +130,27 @@ def extract_features(context: StageContext) -> StageResult:
     return compute_pending(context, stage, pending, config)
 
 
+def _retire(context: StageContext) -> int:
+    """Delete vectors, also imported ones, of clips that are gone."""
+    # Imported items have no times, and are there all the same.
+    clips = context.warehouse.read("clips").select("clip_id")
+    return retire(context, STAGE, clips, ("features",))
+
+
 def extractor_hash(config: Config, name: str) -> str:
     """Return the hash of what shapes the rows of one extractor."""
     chosen = _find(config, name)
     version = create_extractor(chosen.name, chosen.options).version
-    parts: list[object] = [STAGE, chosen.model_dump(mode="json"), version]
+    settings = chosen.model_dump(mode="json", exclude={"imported"})
+    parts: list[object] = [STAGE, settings, version]
     if are_clips_cut(config):  # what is coded anew looks and sounds a little different
         parts.append(files_hash(config))
     return section_hash(*parts)
 
 
 def stage_hash(config: Config) -> str:
-    """Return the hash of what shapes the rows of all extractors together."""
-    names = [extractor.name for extractor in config.features.extractors]
+    """Return the hash of what shapes the rows of all that is computed together."""
+    names = [extractor.name for extractor in computed_extractors(config)]
     return section_hash(STAGE, [extractor_hash(config, name) for name in names])
 
 
@@ -148,7 +161,7 @@ def _find(config: Config, name: str) -> ExtractorConfig:
 def _settled(context: StageContext) -> Config:
     """Return the configuration under which to go on; every extractor is asked."""
     before = context.config
-    for extractor in before.features.extractors:
+    for extractor in computed_extractors(before):
         name = extractor.name
         config = settle(
             context,
@@ -168,7 +181,7 @@ def _rules(config: Config) -> _Rules:
     return _Rules(
         extractors=tuple(
             (e.name, json.dumps(e.options, sort_keys=True))
-            for e in config.features.extractors
+            for e in computed_extractors(config)
         ),
         sources=source_rules(config),
         limits=decoding_limits(config),

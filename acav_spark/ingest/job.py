@@ -21,6 +21,7 @@ from acav_spark.chunks import (
 )
 from acav_spark.config import section_hash
 from acav_spark.errors import ConfigError
+from acav_spark.imports.choosing import needs_videos
 from acav_spark.ingest.categories import read_category_names
 from acav_spark.ingest.ids import video_id_from_uri
 from acav_spark.ingest.judging import JUDGED, judge_beside
@@ -84,6 +85,9 @@ def ingest_videos(context: StageContext) -> StageResult:
     StageError
         If rows were made under other settings, or too many items failed.
     """
+    if not needs_videos(context.config):
+        message = "no input, and every extractor is imported"
+        return StageResult(STAGE, is_unchanged=True, message=message)
     config = settle(
         context,
         stage=STAGE,
@@ -187,6 +191,8 @@ def check_input(config: Config) -> None:
     StageError
         If there is no such folder, file or pattern.
     """
+    if not needs_videos(config):
+        return
     _lists(config)
     check_language(config)
     find_sources(config.input.uris, config.input.format, config.input.columns)

@@ -1,4 +1,4 @@
-"""Gathers what the report and ``acav status`` show from the tables of a warehouse."""
+"""Gathers what the report shows from the tables of a warehouse."""
 
 from __future__ import annotations
 
@@ -15,19 +15,16 @@ from acav_spark.chunks import decoding_limits, source_rules
 from acav_spark.config import redacted, to_yaml
 from acav_spark.cutting.job import media_of_clips
 from acav_spark.errors import MediaError
-from acav_spark.ingest.filters import EXCLUDED_TOPIC
-from acav_spark.ingest.language_job import language_note
 from acav_spark.media.isolated import poster_isolated, waveform_envelope_isolated
 from acav_spark.media.sandbox import Sandbox
 from acav_spark.media.sources import open_source
 from acav_spark.report.cards import N_BINS, POSTER_SIDE
+from acav_spark.report.counts_job import gather_counts
 from acav_spark.report.film_job import gather_strips
 from acav_spark.report.model import (
     ClipCard,
     ClusterSizes,
     EpochCurve,
-    FunnelStep,
-    ReasonCount,
     ReportData,
     SelectionProgress,
     StageRun,
@@ -39,7 +36,7 @@ from acav_spark.storage import Folder
 from acav_spark.tables import TABLES
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, Row
+    from pyspark.sql import Row
 
     from acav_spark.context import StageContext
 
@@ -48,8 +45,6 @@ _logger = logging.getLogger(__name__)
 
 # Points of a curve that a page can show; a longer selection is thinned out evenly.
 _MAX_POINTS = 2000
-
-Counts = tuple[list[FunnelStep], list[ReasonCount], list[ReasonCount]]
 
 
 def write_report(context: StageContext, output: str = "") -> str:
@@ -67,104 +62,6 @@ def write_report(context: StageContext, output: str = "") -> str:
     folder.write_text(name, page)
     _logger.info("wrote report bytes=%d uri=%s/%s", len(page), folder.uri, name)
     return f"{folder.uri}/{name}"
-
-
-def gather_counts(context: StageContext) -> Counts:
-    """Return the funnel, the rejections by reason and the failures by code."""
-    read = context.warehouse.read
-    videos = read("videos")
-    by_status = {
-        r["status"]: r["count"] for r in videos.groupBy("status").count().collect()
-    }
-    failures = _failures(context)
-    failed = {
-        stage: sum(f.n for f in failures if f.stage == stage)
-        for stage in {f.stage for f in failures}
-    }
-    n_videos = sum(by_status.values())
-    n_failed = failed.get("ingest_videos", 0)
-    notes = [f"{by_status.get('rejected', 0)} rejected, {n_failed} failed"]
-    notes += filter(None, [language_note(videos)])
-    steps = [
-        FunnelStep("Found", n_videos + n_failed, "", "videos", is_headline=True),
-        FunnelStep(
-            "Accepted",
-            by_status.get("accepted", 0),
-            "; ".join(notes),
-            "videos",
-        ),
-        FunnelStep(
-            "Segmented",
-            read("segmentations").count(),
-            f"{failed.get('segment_clips', 0)} failed",
-            "videos",
-        ),
-        FunnelStep("Cut", read("clips").count(), "", "clips", is_headline=True),
-    ]
-    n_featured, note = _featured(context, failures)
-    steps.append(FunnelStep("With features", n_featured, note, "clips"))
-    name = current_name(context, context.config.selection.name)
-    chosen = read("selections").where(F.col("selection") == name)
-    clustered = read("packed").where(
-        F.col("clustering") == context.config.clustering.name
-    )
-    steps.append(FunnelStep("Clustered", clustered.count(), "", "clips"))
-    steps.append(
-        FunnelStep(
-            "Selected", chosen.count(), f"selection {name}", "clips", is_headline=True
-        )
-    )
-    rejections = [
-        ReasonCount("ingest_videos", r["reason"], r["n"], r["example"])
-        for r in videos.where("status = 'rejected'")
-        .groupBy(_rejected_for().alias("reason"))
-        .agg(F.count("*").alias("n"), F.min("uri").alias("example"))
-        .orderBy(F.desc("n"), "reason")
-        .collect()
-    ]
-    return steps, rejections, failures
-
-
-def _rejected_for() -> Column:
-    """Return the reason of a rejected video, topics apart."""
-    reason = F.col("reject_reason")
-    topic = F.substring_index("reject_detail", ": ", 1)
-    by_topic = F.concat(reason, F.lit(" ("), topic, F.lit(")"))
-    return F.when(reason == EXCLUDED_TOPIC, by_topic).otherwise(reason)
-
-
-def _failures(context: StageContext) -> list[ReasonCount]:
-    rows = (
-        context.warehouse.read("failures")
-        .groupBy("stage", "scope", "error_code")
-        .agg(F.count("*").alias("n"), F.min("uri").alias("example"))
-        .orderBy("stage", F.desc("n"), "error_code", "scope")
-        .collect()
-    )
-    return [
-        ReasonCount(
-            r["stage"],
-            r["error_code"] + (f" ({r['scope']})" if r["scope"] else ""),
-            r["n"],
-            r["example"] or "",
-        )
-        for r in rows
-    ]
-
-
-def _featured(context: StageContext, failures: list[ReasonCount]) -> tuple[int, str]:
-    """Return the clips that every extractor has, and how many failed by extractor."""
-    names = [e.name for e in context.config.features.extractors]
-    complete = (
-        context.warehouse.read("features")
-        .where(F.col("extractor").isin(names))
-        .groupBy("clip_id")
-        .count()
-        .where(F.col("count") == len(names))
-        .count()
-    )
-    failed = sum(f.n for f in failures if f.stage == "extract_features")
-    return complete, f"{failed} failed" if failed else ""
 
 
 def gather_report(context: StageContext) -> ReportData:

@@ -120,7 +120,10 @@ def segment_clips(context: StageContext) -> StageResult:
         table="segmentations",
         stage_hash_of=stage_hash,
         section="segmentation",
-        dependants=(("clips", "true"), ("failures", f"stage = '{STAGE}'")),
+        dependants=(
+            ("clips", "video_id IS NOT NULL"),  # the others were imported
+            ("failures", f"stage = '{STAGE}'"),
+        ),
     )
     accepted = context.warehouse.read("videos").where("status = 'accepted'")
     tables = ("clips", "segmentations")

@@ -12,7 +12,7 @@ _RUN = Column("run_id", "STRING", "Run that wrote the row; joins to runs.", Fals
 _HASH = Column(
     "stage_hash", "STRING", "Hash of the settings that shaped the row.", False
 )
-_CLIP = Column("clip_id", "STRING", "The clip: video_id, start and end in ms.", False)
+_CLIP = Column("clip_id", "STRING", "Clip: video, start, end in ms; or own id.", False)
 _VIDEO = Column("video_id", "STRING", "The source video.", False)
 _CLUSTERING = Column("clustering", "STRING", "Name of the clustering.", False)
 _EXTRACTOR = Column("extractor", "STRING", "Name of the extractor.", False)
@@ -97,11 +97,11 @@ SEGMENTATIONS = Table(
 
 CLIPS = Table(
     "clips",
-    "Every clip: a stretch of one video.",
+    "Every clip: a stretch of one video, or an imported item.",
     ("clip_id",),
     (
         _CLIP,
-        Column("video_id", "STRING", "The source video."),
+        Column("video_id", "STRING", "The source video; empty for an imported item."),
         Column("start_s", "DOUBLE", "Start in the video in seconds."),
         Column("end_s", "DOUBLE", "End in the video in seconds, exclusive."),
         Column("shot_index", "INT", "Shot in which it begins, from 0."),
@@ -122,7 +122,7 @@ CLIPS = Table(
         Column("frame_rate", "DOUBLE", "Frames per second of the video."),
         Column("sample_rate_hz", "INT", "Sampling rate of its sound."),
         Column("audio_offset_s", "DOUBLE", "Start of its sound less its picture's."),
-        Column("uri", "STRING", "The clip's own file, when it was cut to one."),
+        Column("uri", "STRING", "The clip's own file, or address of an imported item."),
         _HASH,
         _RUN,
     ),
@@ -158,12 +158,34 @@ FEATURES = Table(
         _EXTRACTOR,
         _CLIP,
         *_LAYERS,
-        Column("model_version", "STRING", "Weights and preprocessing.", False),
+        Column(
+            "model_version",
+            "STRING",
+            "Weights and preprocessing, or source.",
+            False,
+        ),
         _HASH,
         _RUN,
     ),
     partition_by=("extractor",),
     evolves=True,
+)
+
+IMPORTS = Table(
+    "imports",
+    "One row for each extractor whose vectors were imported.",
+    ("extractor",),
+    (
+        _EXTRACTOR,
+        Column("modality", "STRING", "What the vectors are of.", False),
+        Column("layers", "ARRAY<STRING>", "Name of each layer in the source.", False),
+        Column("dimensions", "ARRAY<INT>", "Length of each layer's vectors.", False),
+        Column("version", "STRING", "As given; else source and hash of it.", False),
+        Column("sources", "ARRAY<STRING>", "What was imported last.", False),
+        _HASH,
+        _RUN,
+    ),
+    {"as_many_layers": "size(layers) = size(dimensions)"},
 )
 
 CODEBOOKS = Table(
@@ -369,6 +391,7 @@ TABLES: tuple[Table, ...] = (
     CLIPS,
     CLIP_FILES,
     FEATURES,
+    IMPORTS,
     CODEBOOKS,
     CENTROIDS,
     EPOCHS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -9,22 +10,26 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from curation import SETTINGS, SPARK
 
 from acav_spark.session import local_jars
+from acav_spark.tables.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from command_line import Acav
+    from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).resolve().parents[2]
+# Its blocks are one example, run from top to bottom.
+STORY = ROOT / "docs" / "embeddings.md"
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
-    *sorted(ROOT.glob("docs/*.md")),
+    *[page for page in sorted(ROOT.glob("docs/*.md")) if page != STORY],
     *sorted(ROOT.glob("acav_spark/conf/*.yaml")),
 ]
 
@@ -55,7 +60,9 @@ def _options(settings: list[str]) -> list[str]:
 def test_the_command_for_ones_own_videos_curates_them(
     acav: Acav, videos: Path, tmp_path: Path
 ) -> None:
-    (command,) = (c for c in _commands("acav") if c.startswith("acav run "))
+    (command,) = (
+        c for c in _commands("acav") if c.startswith("acav run --config local")
+    )
     named = {
         "input.uri=/their/videos": f'input.uri="{videos}"',
         "storage.root=/their/warehouse": f'storage.root="{tmp_path}"',
@@ -95,6 +102,57 @@ def test_every_other_command_of_the_documents_works(
 
     assert status == 0, err
     assert out or err
+
+
+def test_the_example_of_embeddings_selects_what_belongs_together(
+    acav: Acav,
+    spark: SparkSession,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    outputs: dict[str, str] = {}
+    text = STORY.read_text()
+    for kind, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S):
+        if kind == "python":
+            exec(block, names)  # noqa: S102 - our own documents
+        elif kind == "yaml":
+            name = block.split("\n", 1)[0].removeprefix("# ")
+            (tmp_path / name).write_text(block)
+        elif not kind:
+            # What the page says about what was printed is so.
+            for line in block.splitlines():
+                status, out, err = acav(*shlex.split(line)[1:])
+                assert status == 0, (line, err)
+                outputs[line] = out + err
+
+    is_true = np.asarray(names["topic_of_caption"] == names["topic"])
+    share = is_true[names["rows"]].mean()
+    assert share > 0.95
+    # What the page says is printed is so.
+    assert f"`{share:.0%} of 180; of all {is_true.mean():.0%}`" in text
+    assert re.search(r"Cut or imported +600", outputs["acav run --config pairs.yaml"])
+    assert "https" not in outputs["acav run --config pairs.yaml"]
+    third = outputs["acav run --config three.yaml"]
+    assert re.search(r"import_features +nothing to do", third)
+    assert re.search(r"Selected +180 +clips +30\.0 %  selection three", third), third
+    page = (tmp_path / "pairs" / "report.html").read_text()
+    assert "clip_text layer 1" in page
+
+    warehouse = Warehouse(spark, str(tmp_path / "pairs"))
+    books = warehouse.read("codebooks").where("clustering = 'three'")
+    modalities = [b["modality"] for b in books.orderBy("view_position").collect()]
+    assert modalities == ["visual", "text", "audio"]
+    counted = warehouse.read("contingency").where("selection = 'three'").collect()
+    assert {(r["view_a"], r["view_b"]) for r in counted} == {(0, 1), (0, 2), (1, 2)}
+    picked = warehouse.read("selections").where("selection = 'three'").collect()
+    row_of = dict(zip(names["ids"], range(600), strict=True))
+    rows = [row_of[pick["clip_id"]] for pick in picked]
+    assert is_true[rows].mean() > 0.95
+    published = tmp_path / "pairs" / "published" / "main" / "jsonl"
+    first = json.loads((published / "clips-00000.jsonl").read_text().split("\n")[0])
+    assert (first["rank"], first["start_s"], first["uri"]) == (1, None, None)
 
 
 def test_the_demo_makes_curates_and_judges_a_corpus(acav: Acav, tmp_path: Path) -> None:

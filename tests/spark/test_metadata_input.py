@@ -13,7 +13,7 @@ from contents import contents
 
 from acav_spark.ingest.job import stage_hash
 from acav_spark.pipeline import run_stages, stages_named
-from acav_spark.report.job import gather_counts
+from acav_spark.report.counts_job import gather_counts
 
 if TYPE_CHECKING:
     from pathlib import Path
