@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from acav_spark.ingest.arrow_text import text_bytes
 from acav_spark.ingest.kernels import scanning
 from acav_spark.ingest.words import QUOTES, character_kind, fold, is_invisible
 
@@ -138,16 +139,8 @@ def _layout(
         column = column.flatten()
     else:
         row_starts = np.arange(len(column) + 1, dtype=np.int64)
-    column = column.cast(pa.large_string())
-    if column.null_count:
-        column = column.fill_null("")
-    _, offsets, data = column.buffers()
-    if len(column) == 0 or data is None:
-        empty = np.zeros(len(column) + 1, np.int64)
-        return np.zeros(0, np.uint8), empty, row_starts
-    starts = np.frombuffer(offsets, np.int64)
-    starts = starts[column.offset : column.offset + len(column) + 1]
-    return np.frombuffer(data, np.uint8), starts, row_starts
+    data, starts = text_bytes(column)
+    return data, starts, row_starts
 
 
 def _starts(lengths: Iterable[int]) -> NDArray[np.int64]:

@@ -40,8 +40,18 @@ _NEVER = 1 << 62
 
 
 @inlined
+def longer(state: int, code: int) -> int:
+    """Return the state of a word that is one character longer; ``code_hash`` ends it.
+
+    A rotation: a multiplication for each character would take the longest of all.
+    """
+    state = np.uint64(state)
+    return (state << np.uint64(5) | state >> np.uint64(59)) ^ np.uint64(code)
+
+
+@inlined
 def code_hash(state: int, code: int) -> int:
-    """Return the hash of a word that is one character longer."""
+    """Return a state mixed with a number, so that its low bits depend on all others."""
     mixed = (np.uint64(state) ^ np.uint64(code)) * _PRIME
     return mixed ^ (mixed >> np.uint64(29))
 
@@ -61,8 +71,8 @@ def fill_words(
     for word in range(starts.size - 1):
         state = np.uint64(0)
         for i in range(starts[word], starts[word + 1]):
-            state = code_hash(state, codes[i])
-        slot = np.int64(state & np.uint64(last))
+            state = longer(state, codes[i])
+        slot = np.int64(code_hash(state, 0) & np.uint64(last))
         while slots[slot] >= 0:
             slot = (slot + 1) & last
         slots[slot] = word
@@ -91,7 +101,7 @@ def _word_of(
 ) -> int:
     """Return the number of the word that was read, or -1 if it is in no phrase."""
     last = word_slots.size - 1
-    slot = np.int64(mixed & np.uint64(last))
+    slot = np.int64(code_hash(mixed, 0) & np.uint64(last))
     while word_slots[slot] >= 0:
         word = word_slots[slot]
         start = word_starts[word]
@@ -182,6 +192,11 @@ def first_phrases(
     for word in range(word_starts.size - 1):
         longest = max(longest, word_starts[word + 1] - word_starts[word])
     read = np.empty(longest + 1, np.int32)
+    # What letters and digits of ASCII are folded to; 0 for what parts words there.
+    plain = np.zeros(128, np.uint8)
+    for byte in range(128):
+        if kinds[byte] & KIND_BITS == LETTER:
+            plain[byte] = folded[byte]
     for row in range(found.size):
         if found[row] != NOT_FOUND:
             continue
@@ -198,8 +213,29 @@ def first_phrases(
                     what, code = several[more, 0], np.int64(several[more, 1])
                     more, n_more = more + 1, n_more - 1
                 elif place < end:
-                    # One code point; broken UTF-8 is no character at all.
                     byte = data[place]
+                    if byte < 0x80 and not is_quoted:
+                        # Most text: runs of ASCII, in a word or between words.
+                        before = place
+                        if kind == LETTER or (kind == _NOTHING and plain[byte]):
+                            kind = LETTER
+                            while place < end and data[place] < 0x80:
+                                letter = plain[data[place]]
+                                if letter == 0:
+                                    break
+                                read[min(n_read, longest)] = letter
+                                n_read += 1
+                                mixed = longer(mixed, letter)
+                                place += 1
+                        elif kind == _NOTHING:
+                            while place < end and data[place] < 0x80:
+                                if plain[data[place]]:
+                                    break
+                                place += 1
+                        if place > before:
+                            flags, ends = np.int64(kinds[data[place - 1]]), 0
+                            continue
+                    # One code point; broken UTF-8 is no character at all.
                     code, width = np.int64(byte), 1
                     if byte >= 0x80:
                         if byte >= 0xF0:
@@ -281,17 +317,13 @@ def first_phrases(
                     else:
                         kind = np.int64(what)
                 if is_quoted:
-                    if n_read <= longest:
-                        if n_read < longest:
-                            read[n_read] = _QUOTE
-                        n_read += 1
-                    mixed = code_hash(mixed, _QUOTE)
-                    is_quoted = False
-                if n_read <= longest:
-                    if n_read < longest:
-                        read[n_read] = code
+                    read[min(n_read, longest)] = _QUOTE
                     n_read += 1
-                mixed = code_hash(mixed, code)
+                    mixed = longer(mixed, _QUOTE)
+                    is_quoted = False
+                read[min(n_read, longest)] = code
+                n_read += 1
+                mixed = longer(mixed, code)
             if best != -1:
                 found[row] = best
                 break
