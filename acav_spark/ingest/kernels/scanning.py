@@ -192,11 +192,22 @@ def first_phrases(
     for word in range(word_starts.size - 1):
         longest = max(longest, word_starts[word + 1] - word_starts[word])
     read = np.empty(longest + 1, np.int32)
-    # What letters and digits of ASCII are folded to; 0 for what parts words there.
-    plain = np.zeros(128, np.uint8)
+    # Of bytes of ASCII, what letters and digits are folded to, and what parts words.
+    plain = np.zeros(256, np.uint8)
+    is_break = np.zeros(256, np.bool_)
     for byte in range(128):
         if kinds[byte] & KIND_BITS == LETTER:
             plain[byte] = folded[byte]
+        else:
+            is_break[byte] = True
+    # Hashes that words of phrases have: most other words are known by their absence.
+    last_may_be = np.uint64(8 * word_slots.size - 1)
+    may_be = np.zeros(8 * word_slots.size, np.bool_)
+    for word in range(word_starts.size - 1):
+        mixed = np.uint64(0)
+        for i in range(word_starts[word], word_starts[word + 1]):
+            mixed = longer(mixed, codes[i])
+        may_be[np.int64(code_hash(mixed, 0) & last_may_be)] = True
     for row in range(found.size):
         if found[row] != NOT_FOUND:
             continue
@@ -214,24 +225,38 @@ def first_phrases(
                     more, n_more = more + 1, n_more - 1
                 elif place < end:
                     byte = data[place]
-                    if byte < 0x80 and not is_quoted:
-                        # Most text: runs of ASCII, in a word or between words.
+                    if is_break[byte] or plain[byte]:
+                        # Most text: words of ASCII, few of which are in a phrase.
                         before = place
-                        if kind == LETTER or (kind == _NOTHING and plain[byte]):
-                            kind = LETTER
-                            while place < end and data[place] < 0x80:
-                                letter = plain[data[place]]
-                                if letter == 0:
+                        while kind in (_NOTHING, LETTER) and not is_quoted:
+                            if kind == _NOTHING:
+                                while place < end and is_break[data[place]]:
+                                    place += 1
+                                if place == end or not plain[data[place]]:
                                     break
-                                read[min(n_read, longest)] = letter
-                                n_read += 1
-                                mixed = longer(mixed, letter)
+                                kind = LETTER
+                            start = place
+                            while place < end and plain[data[place]]:
+                                mixed = longer(mixed, plain[data[place]])
                                 place += 1
-                        elif kind == _NOTHING:
-                            while place < end and data[place] < 0x80:
-                                if plain[data[place]]:
-                                    break
-                                place += 1
+                            if (
+                                place == end
+                                or not is_break[data[place]]
+                                or data[place] == _QUOTE
+                                or may_be[np.int64(code_hash(mixed, 0) & last_may_be)]
+                            ):
+                                for i in range(start, place):
+                                    read[min(n_read, longest)] = plain[data[i]]
+                                    n_read += 1
+                                break
+                            state, n_words = 0, n_words + 1
+                            kind, n_read, mixed = _NOTHING, 0, np.uint64(0)
+                            # Nothing is being read that began before what was found.
+                            is_over = best >= 0
+                            if is_over:
+                                break
+                        if is_over:
+                            break
                         if place > before:
                             flags, ends = np.int64(kinds[data[place - 1]]), 0
                             continue
