@@ -35,6 +35,9 @@ UNDECIDED: Final = -2
 
 _NOTHING = 0  # kind of word that is read: none, or one of LETTER, KATAKANA, ALONE
 _QUOTE = 39
+_INSIDE = 1
+_FIRST = 2
+_RUN = 256  # bytes of a text that are looked at before what is found in them
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _NEVER = 1 << 62
 
@@ -139,6 +142,43 @@ def _state_after(
         state = np.int64(states[state, 0])
 
 
+@inlined
+def _better(
+    states: NDArray[np.int32],
+    lengths: NDArray[np.int32],
+    state: int,
+    n_words: int,
+    best: int,
+    best_start: int,
+) -> tuple[int, int]:
+    """Return the phrase to tell after a word, and where it begins."""
+    phrase = np.int64(states[state, 2])
+    if phrase >= 0:
+        start = n_words - np.int64(lengths[phrase])
+        if start < best_start or (start == best_start and phrase < best):
+            return phrase, start
+    return best, best_start
+
+
+@inlined
+def _read_on(
+    data: NDArray[np.uint8],
+    start: int,
+    end: int,
+    plain: NDArray[np.uint8],
+    read: NDArray[np.int32],
+    n_read: int,
+) -> int:
+    """Read the letters that stand last in a range; return how many the word has now."""
+    last = read.size - 1
+    while n_read == 0 and start < end and plain[data[start]] == 0:
+        start += 1
+    for i in range(start, end):
+        read[min(n_read, last)] = plain[data[i]]
+        n_read += 1
+    return n_read
+
+
 @compiled
 def first_phrases(
     data: NDArray[np.uint8],
@@ -192,22 +232,29 @@ def first_phrases(
     for word in range(word_starts.size - 1):
         longest = max(longest, word_starts[word + 1] - word_starts[word])
     read = np.empty(longest + 1, np.int32)
-    # Of bytes of ASCII, what letters and digits are folded to, and what parts words.
+    # Bytes of ASCII but the apostrophe, and what letters and digits are folded to.
     plain = np.zeros(256, np.uint8)
-    is_break = np.zeros(256, np.bool_)
+    is_plain = np.zeros(256, np.bool_)
     for byte in range(128):
+        is_plain[byte] = byte != _QUOTE
         if kinds[byte] & KIND_BITS == LETTER:
             plain[byte] = folded[byte]
-        else:
-            is_break[byte] = True
-    # Hashes that words of phrases have: most other words are known by their absence.
+    word_ends = np.empty(_RUN + 1, np.int64)
+    word_hashes = np.empty(_RUN + 1, np.uint64)
+    # By hash: whether a word may be in a phrase, and whether it may begin one. Most
+    # words may not, and of those that may, most do nothing where no phrase is begun.
     last_may_be = np.uint64(8 * word_slots.size - 1)
-    may_be = np.zeros(8 * word_slots.size, np.bool_)
-    for word in range(word_starts.size - 1):
+    may_be = np.zeros(8 * word_slots.size, np.uint8)
+    for step in range(-word_starts.size + 1, steps.shape[0]):
+        word, what = step + word_starts.size - 1, _INSIDE
+        if step >= 0:
+            if steps[step, 0] != 0:
+                continue
+            word, what = np.int64(steps[step, 1]), _FIRST
         mixed = np.uint64(0)
         for i in range(word_starts[word], word_starts[word + 1]):
             mixed = longer(mixed, codes[i])
-        may_be[np.int64(code_hash(mixed, 0) & last_may_be)] = True
+        may_be[np.int64(code_hash(mixed, 0) & last_may_be)] |= what
     for row in range(found.size):
         if found[row] != NOT_FOUND:
             continue
@@ -225,41 +272,64 @@ def first_phrases(
                     more, n_more = more + 1, n_more - 1
                 elif place < end:
                     byte = data[place]
-                    if is_break[byte] or plain[byte]:
-                        # Most text: words of ASCII, few of which are in a phrase.
-                        before = place
-                        while kind in (_NOTHING, LETTER) and not is_quoted:
-                            if kind == _NOTHING:
-                                while place < end and is_break[data[place]]:
-                                    place += 1
-                                if place == end or not plain[data[place]]:
+                    if is_plain[byte] and kind <= LETTER and not is_quoted:
+                        # Most text. First where the words of a run end, and their
+                        # hashes: without a branch for each character, since to guess
+                        # where words end costs more than all else.
+                        start, stop = place, min(end, place + _RUN)
+                        n_ends = 0
+                        was_letter = np.uint64(kind)
+                        while place < stop and is_plain[data[place]]:
+                            letter = np.uint64(plain[data[place]])
+                            is_letter = np.uint64(letter != 0)
+                            word_ends[n_ends] = place
+                            word_hashes[n_ends] = mixed
+                            n_ends += np.int64(was_letter & ~is_letter)
+                            mixed = longer(mixed, letter) * is_letter
+                            was_letter = is_letter
+                            place += 1
+                        for i in range(n_ends):
+                            n_words += 1
+                            slot = np.int64(code_hash(word_hashes[i], 0) & last_may_be)
+                            if not may_be[slot] & (_FIRST if state == 0 else _INSIDE):
+                                # Nothing is being read that began before what was
+                                # found.
+                                state, n_read = 0, 0
+                                start = word_ends[i]
+                                if best >= 0:
+                                    is_over = True
                                     break
-                                kind = LETTER
-                            start = place
-                            while place < end and plain[data[place]]:
-                                mixed = longer(mixed, plain[data[place]])
-                                place += 1
-                            if (
-                                place == end
-                                or not is_break[data[place]]
-                                or data[place] == _QUOTE
-                                or may_be[np.int64(code_hash(mixed, 0) & last_may_be)]
-                            ):
-                                for i in range(start, place):
-                                    read[min(n_read, longest)] = plain[data[i]]
-                                    n_read += 1
-                                break
-                            state, n_words = 0, n_words + 1
-                            kind, n_read, mixed = _NOTHING, 0, np.uint64(0)
-                            # Nothing is being read that began before what was found.
-                            is_over = best >= 0
-                            if is_over:
+                                continue
+                            n_read = _read_on(
+                                data, start, word_ends[i], plain, read, n_read
+                            )
+                            start = word_ends[i]
+                            word = -1
+                            if n_read <= longest:
+                                word = _word_of(
+                                    word_hashes[i],
+                                    read,
+                                    n_read,
+                                    codes,
+                                    word_starts,
+                                    word_slots,
+                                )
+                            n_read = 0
+                            state = _state_after(state, word, steps, step_slots, states)
+                            best, best_start = _better(
+                                states, lengths, state, n_words, best, best_start
+                            )
+                            if best >= 0 and n_words - states[state, 1] > best_start:
+                                is_over = True
                                 break
                         if is_over:
                             break
-                        if place > before:
-                            flags, ends = np.int64(kinds[data[place - 1]]), 0
-                            continue
+                        kind = _NOTHING
+                        if was_letter:
+                            kind = LETTER
+                            n_read = _read_on(data, start, place, plain, read, n_read)
+                        flags, ends = np.int64(kinds[data[place - 1]]), 0
+                        continue
                     # One code point; broken UTF-8 is no character at all.
                     code, width = np.int64(byte), 1
                     if byte >= 0x80:
@@ -320,13 +390,9 @@ def first_phrases(
                         )
                     state = _state_after(state, word, steps, step_slots, states)
                     n_words += 1
-                    phrase = states[state, 2]
-                    if phrase >= 0:
-                        start = n_words - lengths[phrase]
-                        if start < best_start or (
-                            start == best_start and phrase < best
-                        ):
-                            best, best_start = phrase, start
+                    best, best_start = _better(
+                        states, lengths, state, n_words, best, best_start
+                    )
                     # What is still being read begins later than what was found.
                     if best >= 0 and n_words - states[state, 1] > best_start:
                         break
