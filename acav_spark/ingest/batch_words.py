@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from acav_spark.ingest.arrow_text import text_bytes
-from acav_spark.ingest.kernels import scanning
+from acav_spark.ingest.kernels import phrases, scanning
 from acav_spark.ingest.words import QUOTES, character_kind, fold, is_invisible
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class BatchMatcher:
         self._codes = np.array([ord(c) for word in words for c in word], np.int32)
         self._word_starts = _starts(len(word) for word in words)
         self._word_slots = _slots(len(words))
-        scanning.fill_words(self._codes, self._word_starts, self._word_slots)
+        phrases.fill_words(self._codes, self._word_starts, self._word_slots)
         steps = [
             (state, word, following)
             for state, by_word in enumerate(machine.steps)
@@ -72,7 +72,7 @@ class BatchMatcher:
         ]
         self._steps = np.array(steps, np.int32).reshape(-1, 3)
         self._step_slots = _slots(len(steps))
-        scanning.fill_steps(self._steps, self._step_slots)
+        phrases.fill_steps(self._steps, self._step_slots)
         self._states = np.stack(
             [
                 np.array(column, np.int32)
