@@ -181,7 +181,7 @@ class _Characters(NamedTuple):
 def _folded() -> _Characters:
     """Return the tables for text that is folded: each character stands as it is."""
     kinds, folded, several, classes = _characters()
-    kinds = kinds & scanning.KIND_BITS
+    kinds = (kinds & scanning.KIND_BITS).astype(np.uint8)
     # What folding changes or takes away is not to be seen; where it is, all is open.
     is_stable = (folded == np.arange(_N_CODES)) & (kinds != scanning.UNSEEN)
     kinds[~is_stable | (kinds == scanning.SEVERAL)] = scanning.ODD

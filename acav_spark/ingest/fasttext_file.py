@@ -106,7 +106,7 @@ def _read(file: io.BytesIO) -> CompressedModel:
     bucket_rows = np.full(n_buckets, -1, np.int32)
     bucket_rows[pruned[:, 0]] = n_words + pruned[:, 1]
     (is_quantised,) = _unpack(file, "<?")
-    _require(is_quantised, "input matrix", "not quantised")
+    _require(bool(is_quantised), "input matrix", "not quantised")
     vectors = _quantised(file)
     _require(vectors.shape == (n_words + n_pruned, dimensions), "rows", vectors.shape)
     (is_quantised,) = _unpack(file, "<?")

@@ -116,9 +116,9 @@ def first_phrases(
     classes : ndarray of uint8, shape (n_codes, 2)
         Combining classes at the beginning and end of each code point, 0 for none.
     codes, word_starts, word_slots : ndarray of int32, int64 and int32
-        Words of the phrases, and their hash table; see ``fill_words``.
+        Words of the phrases, and their hash table; see ``phrases.fill_words``.
     steps, step_slots : ndarray of int32
-        Steps of the automaton, and their hash table; see ``fill_steps``.
+        Steps of the automaton, and their hash table; see ``phrases.fill_steps``.
     states : ndarray of int32, shape (n_states, 3)
         State to fall back to, depth, and phrase that ends there or -1.
     lengths : ndarray of int32, shape (n_phrases,)
