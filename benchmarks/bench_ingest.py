@@ -4,10 +4,12 @@
 
 Parts:
 
-- words: the trending lists, repeated, as CSV with texts over several lines. Three
+- words: the trending lists, repeated, as CSV with texts over several lines. Four
   passes to Parquet, one after another in each repeat: rows read and written as they
-  are; rows read, judged by the filters of ``conf/paper.yaml`` (categories, topics) and
-  written; and the stage's own reader and judge. The most that a Python worker held with
+  are; moved through a Python worker that does no more than to make lists of tags, the
+  least that any judge in Python costs; read, judged by the filters of
+  ``conf/paper.yaml`` (categories, topics) and written; and the stage's own reader and
+  judge. The most that a Python worker held with
   a quarter of the rows and with all; and processor time of the automaton with ten
   keywords and with thousands.
 
@@ -32,6 +34,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import functions as F
 from record import about
 from workers import WorkerMemory, processor_seconds
@@ -50,7 +53,7 @@ from acav_spark.rows import spark_schema
 from acav_spark.session import get_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pyspark.sql import DataFrame, SparkSession
 
@@ -115,6 +118,7 @@ def words(options: argparse.Namespace, scratch: Path) -> dict[str, object]:
     ).config
     passes = {
         "read_write": partial(plain_rows, spark, source),
+        "moved": partial(moved_rows, spark, source),
         "judged": partial(judged_rows, spark, source, config),
         "stage": partial(stage_rows, spark, config),
     }
@@ -201,6 +205,21 @@ def plain_rows(spark: SparkSession, folder: Path) -> DataFrame:
     reader = spark.read.option("header", True).option("multiLine", True)
     raw = reader.option("escape", '"').csv(str(folder))
     return raw.select(*dict.fromkeys(known_columns(raw.columns, {}).values()))
+
+
+def moved_rows(spark: SparkSession, folder: Path) -> DataFrame:
+    """Return them from a worker, with a list of tags as judged rows have it."""
+    raw = plain_rows(spark, folder)
+    kinds = ["array<string>" if name == "tags" else "string" for name in raw.columns]
+    fields = [f"`{name}` {kind}" for name, kind in zip(raw.columns, kinds, strict=True)]
+
+    def moved(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        for batch in batches:
+            place = batch.schema.get_field_index("tags")
+            lists = pc.split_pattern(batch.column(place), "|")
+            yield batch.set_column(place, "tags", lists)
+
+    return raw.mapInArrow(moved, ", ".join(fields))
 
 
 def judged_rows(spark: SparkSession, folder: Path, config: Config) -> DataFrame:

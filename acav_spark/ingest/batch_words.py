@@ -2,8 +2,9 @@
 
 ``KeywordMatcher`` makes a string, folds it and parts it into words for every text. Here
 a compiled loop goes over the bytes of Arrow's columns and does all that for characters
-whose folding does not depend on their neighbours. Text with any other character (marks
-that combine, Jamo, rare planes) goes to ``KeywordMatcher``, so that both always agree.
+whose folding does not depend on their neighbours. Text in which it does (marks that
+combine, Jamo) is folded first, and text of rare planes goes to ``KeywordMatcher``, so
+that both always agree.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from acav_spark.ingest.kernels import scanning
+from acav_spark.ingest.arrow_text import text_bytes
+from acav_spark.ingest.kernels import phrases, scanning
 from acav_spark.ingest.words import QUOTES, character_kind, fold, is_invisible
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ class BatchMatcher:
         self._codes = np.array([ord(c) for word in words for c in word], np.int32)
         self._word_starts = _starts(len(word) for word in words)
         self._word_slots = _slots(len(words))
-        scanning.fill_words(self._codes, self._word_starts, self._word_slots)
+        phrases.fill_words(self._codes, self._word_starts, self._word_slots)
         steps = [
             (state, word, following)
             for state, by_word in enumerate(machine.steps)
@@ -70,7 +72,7 @@ class BatchMatcher:
         ]
         self._steps = np.array(steps, np.int32).reshape(-1, 3)
         self._step_slots = _slots(len(steps))
-        scanning.fill_steps(self._steps, self._step_slots)
+        phrases.fill_steps(self._steps, self._step_slots)
         self._states = np.stack(
             [
                 np.array(column, np.int32)
@@ -97,33 +99,47 @@ class BatchMatcher:
         ndarray of int32, shape (n_rows,)
             As ``KeywordMatcher.find_index`` of all texts of the row.
         """
-        characters = _characters()
         places = np.where(wanted, NOT_FOUND, scanning.UNDECIDED).astype(np.int32)
         for column in columns:
-            data, text_starts, row_starts = _layout(column)
             before = places.copy()
-            scanning.first_phrases(
-                data,
-                text_starts,
-                row_starts,
-                *characters,
-                self._codes,
-                self._word_starts,
-                self._word_slots,
-                self._steps,
-                self._step_slots,
-                self._states,
-                self._lengths,
-                places,
-            )
+            self._scan(column, _characters(), places)
             undecided = (places == scanning.UNDECIDED) & (before == NOT_FOUND)
-            for row in np.flatnonzero(undecided):
-                value = column[int(row)].as_py()
-                texts = value if isinstance(value, list) else [value]
-                place = self._matcher.find_index(texts)
-                places[row] = NOT_FOUND if place is None else place
+            if undecided.any():
+                rows = np.flatnonzero(undecided)
+                places[rows] = self._find_folded(column.take(pa.array(rows)))
         places[~wanted] = NOT_FOUND
         return places
+
+    def _find_folded(self, column: pa.Array) -> NDArray[np.int32]:
+        """Return the places of rows of which the loop saw that it cannot fold them."""
+        values = column.to_pylist()
+        texts = [v if isinstance(v, list) else [v] for v in values]
+        folded = [[fold(text or "") for text in row] for row in texts]
+        places = np.full(len(column), NOT_FOUND, np.int32)
+        self._scan(pa.array(folded, pa.list_(pa.string())), _folded(), places)
+        for row in np.flatnonzero(places == scanning.UNDECIDED):
+            place = self._matcher.find_index(texts[row])
+            places[row] = NOT_FOUND if place is None else place
+        return places
+
+    def _scan(
+        self, column: pa.Array, characters: _Characters, places: NDArray[np.int32]
+    ) -> None:
+        data, text_starts, row_starts = _layout(column)
+        scanning.first_phrases(
+            data,
+            text_starts,
+            row_starts,
+            *characters,
+            self._codes,
+            self._word_starts,
+            self._word_slots,
+            self._steps,
+            self._step_slots,
+            self._states,
+            self._lengths,
+            places,
+        )
 
 
 def _layout(
@@ -138,16 +154,8 @@ def _layout(
         column = column.flatten()
     else:
         row_starts = np.arange(len(column) + 1, dtype=np.int64)
-    column = column.cast(pa.large_string())
-    if column.null_count:
-        column = column.fill_null("")
-    _, offsets, data = column.buffers()
-    if len(column) == 0 or data is None:
-        empty = np.zeros(len(column) + 1, np.int64)
-        return np.zeros(0, np.uint8), empty, row_starts
-    starts = np.frombuffer(offsets, np.int64)
-    starts = starts[column.offset : column.offset + len(column) + 1]
-    return np.frombuffer(data, np.uint8), starts, row_starts
+    data, starts = text_bytes(column)
+    return data, starts, row_starts
 
 
 def _starts(lengths: Iterable[int]) -> NDArray[np.int64]:
@@ -167,6 +175,17 @@ class _Characters(NamedTuple):
     folded: NDArray[np.int32]
     several: NDArray[np.int32]
     classes: NDArray[np.uint8]
+
+
+@functools.cache
+def _folded() -> _Characters:
+    """Return the tables for text that is folded: each character stands as it is."""
+    kinds, folded, several, classes = _characters()
+    kinds = (kinds & scanning.KIND_BITS).astype(np.uint8)
+    # What folding changes or takes away is not to be seen; where it is, all is open.
+    is_stable = (folded == np.arange(_N_CODES)) & (kinds != scanning.UNSEEN)
+    kinds[~is_stable | (kinds == scanning.SEVERAL)] = scanning.ODD
+    return _Characters(kinds, folded, several, classes)
 
 
 @functools.cache

@@ -104,8 +104,9 @@ def _moments(texts: pa.Array) -> pa.Array:
     if texts.null_count == len(texts):
         return pa.nulls(len(texts), _FETCHED)
     # A list was fetched at one time or a few.
-    known = {text: _moment(text) for text in pc.unique(texts).to_pylist()}
-    return pa.array([known[text] for text in texts.to_pylist()], _FETCHED)
+    encoded = texts.dictionary_encode()
+    known = [_moment(text) for text in encoded.dictionary.to_pylist()]
+    return pa.array(known, _FETCHED).take(encoded.indices)
 
 
 def _moment(text: str | None) -> dt.datetime | None:

@@ -6,9 +6,12 @@ those are kept that make up a cumulative ratio of 0.9.
 
 from __future__ import annotations
 
+import functools
+import logging
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -16,11 +19,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from acav_spark.errors import DependencyError
+from acav_spark.ingest.fasttext_file import (
+    UnsupportedModelError,
+    read_compressed_model,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from acav_spark.ingest.compressed_naming import CompressedNamer
 
 UNKNOWN: Final = "und"
 """Code of a language that is not known (ISO 639-3, undetermined)."""
@@ -51,6 +60,7 @@ _NOT_TEXT = r"(?:https?://|www\.)[!-~]+|[\r\n_]+"
 # Longer texts have letters enough, or none that fastText would be sure of.
 _SHORT = 60
 _NOT_LETTERS = re.compile(r"[\W\d_]+")
+_logger = logging.getLogger(__name__)
 
 
 class LanguageIdentifier:
@@ -77,9 +87,10 @@ class LanguageIdentifier:
         model = fasttext.load_model(path)
         # Less the conversion of each single answer to an array.
         self._predict = model.f.predict
-        self.languages = frozenset(
-            label.removeprefix(_LABEL) for label in model.get_labels()
-        )
+        # In the model's order.
+        self._labels = [name.removeprefix(_LABEL) for name in model.get_labels()]
+        self.languages = frozenset(self._labels)
+        self._path = path
 
     def identify(
         self, texts: Sequence[str | None] | pa.Array, *, min_probability: float = 0.5
@@ -101,23 +112,72 @@ class LanguageIdentifier:
         probabilities : ndarray of float32, shape (n_texts,)
             Of the most probable language, in [0, 1]; 0 where nothing was looked at.
         """
-        predict = self._predict
-        labels, probabilities = [], []
-        for text in cleaned(texts).to_pylist():
-            label, probability = UNKNOWN, 0.0
+        array = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
+        labels, probabilities = self.identify_column(
+            array, min_probability=min_probability
+        )
+        return labels.to_pylist(), probabilities
+
+    def identify_column(
+        self, texts: pa.Array, *, min_probability: float = 0.5
+    ) -> tuple[pa.Array, NDArray[np.float32]]:
+        """Return the same as ``identify``, languages as an array of strings."""
+        namer = self._namer
+        if namer is None:
+            places, probabilities = self._named(texts)
+        else:
+            places, probabilities = _named_at_once(namer, texts)
+        # Compared as it is given: rounded to float32 it may be more.
+        is_sure = probabilities.astype(np.float64) >= min_probability
+        # Places are -1 where there is no answer: the last one is that nothing is known.
+        places = np.where(is_sure & (places >= 0), places, len(self._labels))
+        names = pa.array([*self._labels, UNKNOWN]).take(pa.array(places))
+        # fastText's sums pass 1 by some 1e-5.
+        return names, np.minimum(probabilities, 1)
+
+    @functools.cached_property
+    def _namer(self) -> CompressedNamer | None:
+        """What names whole columns, or None for a model that only fastText reads."""
+        # Loads compiled code, which the driver's check of the settings has no need of.
+        from acav_spark.ingest.compressed_naming import CompressedNamer
+
+        try:
+            model = read_compressed_model(Path(self._path))
+        except UnsupportedModelError as error:
+            _logger.info("languages are named text by text: %s", error)
+            return None
+        if [name.removeprefix(_LABEL) for name in model.labels] != self._labels:
+            return None
+        return CompressedNamer(model)
+
+    def _named(self, texts: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return places of labels and probabilities by the library, text by text."""
+        places = {name: place for place, name in enumerate(self._labels)}
+        found = [(0.0, "")] * len(texts)
+        for row, text in enumerate(cleaned(texts).to_pylist()):
             if len(text) >= _SHORT or _letter_bytes(text) >= MIN_LETTER_BYTES:
                 # The text's line end is a word to the model, which was trained with it.
-                found = predict(text, 1, 0.0, "strict")
-                if found:
-                    probability, label = found[0]
-            labels.append(
-                label.removeprefix(_LABEL)
-                if probability >= min_probability
-                else UNKNOWN
-            )
-            probabilities.append(probability)
-        # fastText's sums pass 1 by some 1e-5.
-        return labels, np.minimum(np.array(probabilities, np.float32), 1)
+                answers = self._predict(text, 1, 0.0, "strict")
+                found[row] = answers[0] if answers else found[row]
+        return (
+            np.array(
+                [places.get(n.removeprefix(_LABEL), -1) for _, n in found], np.int32
+            ),
+            np.array([probability for probability, _ in found], np.float32),
+        )
+
+
+def _named_at_once(
+    namer: CompressedNamer, texts: pa.Array
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    from acav_spark.ingest.compressed_naming import cleaned_texts
+
+    lines = cleaned_texts(texts, N_CHARACTERS)
+    # With the line end, as above.
+    is_asked = lines.lengths + 1 >= _SHORT
+    for place in map(int, np.flatnonzero(~is_asked)):
+        is_asked[place] = _letter_bytes(lines.text(place)) >= MIN_LETTER_BYTES
+    return namer.name(lines, is_asked)
 
 
 NOT_INSTALLED: Final = (

@@ -103,11 +103,7 @@ def _detected(
     # PySpark 4.1 want its kind said, the code warns when it is.
     identified = arrow_udf(_identifying(chosen), _ANSWER)  # type: ignore[call-overload]
     # What is not looked at is cut off before it travels to Python.
-    text = F.concat_ws(
-        " ",
-        F.substring("title", 1, N_RAW_CHARACTERS),
-        F.substring("description", 1, N_RAW_CHARACTERS),
-    )
+    text = F.substring(F.concat_ws(" ", "title", "description"), 1, N_RAW_CHARACTERS)
     is_judged = F.col("error_code").isNull() & F.col("reject_reason").isNull()
     return (
         results.withColumn("answer", identified(F.when(is_judged, text)))
@@ -131,13 +127,13 @@ def _identifying(
     def answers(texts: Iterator[pa.Array]) -> Iterator[pa.Array]:
         identifier = load_identifier(*place)
         for batch in texts:
-            labels, probabilities = identifier.identify(
+            labels, probabilities = identifier.identify_column(
                 batch, min_probability=min_probability
             )
             is_asked = batch.is_valid()
             yield pa.StructArray.from_arrays(
                 [
-                    pc.if_else(is_asked, pa.array(labels, pa.string()), None),
+                    pc.if_else(is_asked, labels, None),
                     pc.if_else(is_asked, pa.array(probabilities, pa.float64()), None),
                 ],
                 names=["label", "probability"],

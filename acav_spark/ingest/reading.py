@@ -58,7 +58,7 @@ def read_metadata(
     -------
     DataFrame
         Text everywhere; lists as JSON. A row that cannot be read is there with its
-        text in ``broken`` and the file in ``origin``.
+        text in ``broken`` and the file in ``origin``, which all others lack.
 
     Raises
     ------
@@ -103,7 +103,8 @@ def _read(spark: SparkSession, source: Source, mapping: Mapping[str, str]) -> Da
         "source": F.lit(layout.name),
         "fetched": F.coalesce(*fetched) if fetched else F.lit(None),
         BROKEN: columns[_CORRUPT],
-        "origin": columns[_ORIGIN],
+        # Said of those rows alone: it is longer than much that is read.
+        "origin": F.when(columns[_CORRUPT].isNotNull(), columns[_ORIGIN]),
     }
     chosen = {field: values.get(field, F.lit(None)) for field in FIELDS} | beside
     return raw.select(*[c.cast("string").alias(name) for name, c in chosen.items()])
@@ -342,7 +343,10 @@ def _struct(tree: Mapping[str, Sequence[tuple[str, ...]]]) -> T.StructType:
 def _plain_category(column: Column) -> Column:
     """Return a category; of a list of them the first, of ``10.0`` the whole number."""
     first = F.when(column.startswith("["), F.get_json_object(column, "$[0]"))
-    return F.regexp_replace(F.coalesce(first, column), r"^(\d+)\.0$", "$1")
+    plain = F.coalesce(first, column)
+    # Looking for a pattern costs more than all else that is done to a category.
+    whole = F.regexp_replace(plain, r"^(\d+)\.0$", "$1")
+    return F.when(plain.contains(".0"), whole).otherwise(plain)
 
 
 def _file() -> Column:

@@ -1,36 +1,33 @@
 """Rows of metadata normalised and judged column by column.
 
-The same results as ``normalise_row`` and ``rejection`` give row by row, some ten times
-as fast: what most rows have (plain text, numbers, tags parted by bars) is done for a
-whole column at once, and everything else is handed to those functions: single values
-to ``normalise_row``, and rows that are refused, or whose ids are odd, as they stand.
+The same results as ``normalise_row`` and ``rejection`` give row by row, many times as
+fast: columns stay in Arrow's memory. What a column has few different values of is
+looked up once for each of them; and rows that are refused, or whose ids are odd, are
+handed to those functions as they stand.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from acav_spark.errors import MediaError
+from acav_spark.ingest.arrow_text import with_values
 from acav_spark.ingest.durations import parse_duration
-from acav_spark.ingest.filters import EXCLUDED_CATEGORY, duration_reason
-from acav_spark.ingest.ids import (
-    is_youtube_id,
-    video_id_from_uri,
-    youtube_id,
-    youtube_url,
-)
+from acav_spark.ingest.filters import EXCLUDED_CATEGORY, Rejection, duration_reason
+from acav_spark.ingest.ids import video_id_from_uri, youtube_id, youtube_url
 from acav_spark.ingest.metadata import FIELDS, known_columns, normalise_row
 from acav_spark.ingest.rules import RESULT
+from acav_spark.ingest.tag_columns import tag_lists
 from acav_spark.media.uri import require_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from acav_spark.ingest.batch_words import BatchMatcher
     from acav_spark.ingest.rules import Judge
@@ -40,12 +37,11 @@ _TEXTS: Final = tuple(field for field in FIELDS if field not in _OWN_WAYS)
 # Texts of so many bytes cannot be too long, whatever their characters.
 _SAFE_BYTES: Final = {"video_id": 200, "uri": 8_192}
 _SAFE_TEXT_BYTES: Final = 100_000
-_SAFE_TAGS: Final = 10_000
 _CONTROL: Final = r"[\x00-\x1f\x7f]"
-_WATCH: Final = re.compile(r"https://www\.youtube\.com/watch\?v=([A-Za-z0-9_-]{11})")
+_ID: Final = r"[A-Za-z0-9_-]{11}"
+_WATCH: Final = rf"\Ahttps://www\.youtube\.com/watch\?v=(?P<id>{_ID})\z"
 
-Values = list[object]
-Result = dict[str, Values]
+Fields = dict[str, pa.Array]
 
 
 def column_plan(schema: pa.Schema, mapping: Mapping[str, str]) -> dict[str, str] | None:
@@ -89,213 +85,234 @@ def judged_columns(
     row_of : callable
         The result of one row by its number, for rows that columns are not for.
     """
-    odd: set[int] = set()
+    odd = np.zeros(batch.num_rows, np.bool_)
     raw = {field: batch.column(column) for field, column in columns.items()}
-    values = _normalised(raw, batch.num_rows, odd)
-    _require_schemes(values["uri"], judge.rules.sources.allowed_schemes, odd)
-    replaced = {row: row_of(row) for row in sorted(odd)}
-    for row, fields in replaced.items():
-        for field in FIELDS:
-            values[field][row] = fields.get(_result_name(field))
-    arrays = {
-        _result_name(field): pa.array(
-            values[field], RESULT.field(_result_name(field)).type
-        )
-        for field in FIELDS
-        if _result_name(field) in RESULT.names
-    }
-    reasons, details = _judged(values, arrays, judge, matcher, odd)
-    arrays["reject_reason"] = _with(reasons, replaced, "reject_reason")
-    arrays["reject_detail"] = _with(details, replaced, "reject_detail")
-    for name in ("error_code", "message", "is_permanent") if replaced else ():
-        arrays[name] = _with([None] * batch.num_rows, replaced, name)
+    fields = _normalised(raw, batch.num_rows, odd)
+    is_watch = _with_addresses(fields, odd)
+    _require_schemes(fields["uri"], is_watch, judge.rules.sources.allowed_schemes, odd)
+    arrays = {_result_name(field): array for field, array in fields.items()}
+    arrays |= _judged(fields, is_watch, judge, matcher, odd)
+    replaced = {row: row_of(row) for row in map(int, np.flatnonzero(odd))}
     return pa.RecordBatch.from_arrays(
         [
-            arrays[field.name]
-            if field.name in arrays
-            else pa.nulls(batch.num_rows, field.type)
+            with_values(
+                arrays.get(field.name, pa.nulls(batch.num_rows, field.type)),
+                {row: values.get(field.name) for row, values in replaced.items()},
+            )
             for field in RESULT
         ],
         schema=RESULT,
     )
 
 
-def _normalised(raw: Mapping[str, pa.Array], n_rows: int, odd: set[int]) -> Result:
-    """Return the fields of all rows as ``normalise_row`` does, save for odd ones."""
-    values: Result = {
-        field: _stripped(field, raw.get(field), n_rows, odd)
+def _normalised(
+    raw: Mapping[str, pa.Array], n_rows: int, odd: NDArray[np.bool_]
+) -> Fields:
+    """Return the fields of all rows as ``normalise_row`` does, but for odd ones.
+
+    Ids and URIs are as the metadata has them; ``_with_addresses`` completes them.
+    """
+    fields: Fields = {
+        field: _stripped(field, raw[field], odd)
         for field in ("video_id", "uri", *_TEXTS)
+        if field in raw
     }
-    values["category"] = _categories(raw.get("category"), n_rows, odd)
-    values["tags"] = _tag_lists(raw.get("tags"), n_rows, odd)
-    values["duration_s"] = _durations(raw.get("duration_s"), n_rows)
     for field in ("video_id", "uri"):
         if field in raw:
-            has_control = pc.match_substring_regex(raw[field], _CONTROL).fill_null(
-                False
-            )
-            odd.update(map(int, np.flatnonzero(has_control.to_numpy(False))))
-    ids, uris = values["video_id"], values["uri"]
-    for row, (video_id, uri) in enumerate(zip(ids, uris, strict=True)):
-        if uri is None:
-            if video_id is None or not is_youtube_id(str(video_id)):
-                odd.add(row)
-            else:
-                uris[row] = youtube_url(str(video_id))
-        elif video_id is None:
-            ids[row] = _youtube_id(str(uri)) or video_id_from_uri(str(uri))
-    return values
+            _mark(odd, pc.match_substring_regex(raw[field], _CONTROL))
+    ways = {"category": _categories, "tags": tag_lists, "duration_s": _durations}
+    fields |= {
+        field: way(raw[field], odd) for field, way in ways.items() if field in raw
+    }
+    for field in FIELDS:
+        if field not in fields:
+            kind = RESULT.field(_result_name(field)).type if field != "region" else None
+            fields[field] = pa.nulls(n_rows, kind or pa.string())
+    if "tags" not in raw:
+        fields["tags"] = tag_lists(pa.nulls(n_rows, pa.string()), odd)
+    return fields
 
 
-def _stripped(
-    field: str, column: pa.Array | None, n_rows: int, odd: set[int]
-) -> Values:
+def _stripped(field: str, column: pa.Array, odd: NDArray[np.bool_]) -> pa.Array:
     """Return text without spaces around it; rows of very long text are odd."""
-    if column is None:
-        return [None] * n_rows
-    lengths = pc.binary_length(column)
     limit = _SAFE_BYTES.get(field, _SAFE_TEXT_BYTES)
-    if (pc.max(lengths).as_py() or 0) > limit:
-        is_long = pc.greater(lengths, limit).fill_null(False)
-        odd.update(map(int, np.flatnonzero(is_long.to_numpy(False))))
-    return [text.strip() or None if text else None for text in column.to_pylist()]
+    _mark(odd, pc.greater(pc.binary_length(column), limit))
+    column = pc.utf8_trim_whitespace(column)
+    is_empty = pc.equal(pc.binary_length(column), 0)
+    return pc.if_else(is_empty, None, column) if pc.any(is_empty).as_py() else column
 
 
-def _categories(column: pa.Array | None, n_rows: int, odd: set[int]) -> Values:
-    if column is None:
-        return [None] * n_rows
-    known: dict[object, object] = {}
-    refused: set[object] = set()
-    found: Values = column.to_pylist()
-    for value in set(found):
+def _categories(column: pa.Array, odd: NDArray[np.bool_]) -> pa.Array:
+    def known(value: object) -> str | None:
+        return normalise_row({"uri": "x", "category": value}, {}).category
+
+    return _looked_up(column, known, pa.string(), odd)
+
+
+def _durations(column: pa.Array, odd: NDArray[np.bool_]) -> pa.Array:
+    return _looked_up(column, parse_duration, pa.float64(), odd)
+
+
+def _looked_up(
+    column: pa.Array,
+    known: Callable[[object], object],
+    kind: pa.DataType,
+    odd: NDArray[np.bool_],
+) -> pa.Array:
+    """Return what a function makes of each value; rows that it refuses are odd."""
+    encoded = column.dictionary_encode()
+    found: list[object] = []
+    refused: list[bool] = []
+    for value in encoded.dictionary.to_pylist():
         try:
-            known[value] = _field("category", value)
+            found.append(known(value))
+            refused.append(False)
         except MediaError:
-            refused.add(value)
-    if refused:
-        odd.update(row for row, value in enumerate(found) if value in refused)
-    return [known.get(value) for value in found]
+            found.append(None)
+            refused.append(True)
+    if any(refused):
+        _mark(odd, pa.array(refused).take(encoded.indices))
+    return pa.array(found, kind).take(encoded.indices)
 
 
-def _durations(column: pa.Array | None, n_rows: int) -> Values:
-    if column is None:
-        return [None] * n_rows
-    found = column.to_pylist()
-    known = {value: parse_duration(value) for value in set(found)}
-    return [known[value] for value in found]
+def _with_addresses(fields: Fields, odd: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Complete ids and URIs; return which URIs are those of ``youtube_url``.
+
+    Rows that have neither a URI nor an id of YouTube's are odd.
+    """
+    ids, uris = fields["video_id"], fields["uri"]
+    without = pc.is_null(uris)
+    is_watch = np.zeros(len(uris), np.bool_)
+    if uris.null_count < len(uris):
+        watched = pc.struct_field(pc.extract_regex(uris, _WATCH), "id")
+        is_watch = _numpy(pc.is_valid(watched))
+        ids = pc.coalesce(ids, watched)
+        lacking = _numpy(pc.is_null(ids)) & ~_numpy(without) & ~odd
+        given = {row: uris[row].as_py() for row in map(int, np.flatnonzero(lacking))}
+        ids = with_values(
+            ids,
+            {r: youtube_id(uri) or video_id_from_uri(uri) for r, uri in given.items()},
+        )
+    if uris.null_count:
+        is_id = pc.match_substring_regex(ids, rf"\A{_ID}\z").fill_null(False)
+        _mark(odd, pc.and_not(without, is_id))
+        made = pc.binary_join_element_wise(youtube_url(""), ids, "")
+        is_watch |= _numpy(pc.and_(without, is_id))
+        uris = pc.if_else(without, made, uris) if len(uris) > uris.null_count else made
+    fields["video_id"], fields["uri"] = ids, uris
+    return is_watch
 
 
-def _tag_lists(column: pa.Array | None, n_rows: int, odd: set[int]) -> Values:
-    """Return lists of tags; forms rarer than ``a|b`` and ``a,b`` go one by one."""
-    if column is None:
-        return [[] for _ in range(n_rows)]
-    lists: Values = []
-    for row, value in enumerate(column.to_pylist()):
-        listed = _json_tags(value) if isinstance(value, str) else None
-        if listed is not None:
-            lists.append(listed)
-            continue
-        if isinstance(value, str) and not value.lstrip().startswith("["):
-            parts = value.split("|" if "|" in value else ",")
-            if '"' in value:
-                parts = [part.strip().strip('"') for part in parts]
-            if len(value) <= _SAFE_TEXT_BYTES and len(parts) <= _SAFE_TAGS:
-                lists.append([tag for part in parts if (tag := part.strip())])
-                continue
-        try:
-            lists.append(_field("tags", value))
-        except MediaError:
-            odd.add(row)
-            lists.append([])
-    return lists
-
-
-def _json_tags(text: str) -> list[str] | None:
-    """Return the tags of a plain JSON list of text, or None if it is anything else."""
-    # An escape may stand for half a character, which no column holds.
-    is_plain = text[:1] == "[" and text[-1:] == "]" and "\\u" not in text
-    if not is_plain or len(text) > _SAFE_TEXT_BYTES:
-        return None
-    try:
-        items = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not items or len(items) > _SAFE_TAGS or {type(item) for item in items} != {str}:
-        return None
-    return [tag for item in items if (tag := item.strip())]
-
-
-def _field(field: str, value: object) -> object:
-    """Return one value as ``normalise_row`` makes it."""
-    row = normalise_row({"uri": "x", field: value}, {"uri": "uri", field: field})
-    return getattr(row, field)
-
-
-def _require_schemes(uris: Values, allowed: Sequence[str], odd: set[int]) -> None:
+def _require_schemes(
+    uris: pa.Array,
+    is_watch: NDArray[np.bool_],
+    allowed: Sequence[str],
+    odd: NDArray[np.bool_],
+) -> None:
     """Add rows whose URI is refused to the odd ones."""
-    is_https_allowed = "https" in allowed
-    for row, uri in enumerate(uris):
-        text = str(uri)
-        if is_https_allowed and _WATCH.fullmatch(text):
-            continue
+    checked = ~odd if "https" not in allowed else ~odd & ~is_watch
+    for row in map(int, np.flatnonzero(checked)):
         try:
-            require_scheme(text, allowed)
+            require_scheme(uris[row].as_py(), allowed)
         except MediaError:
-            odd.add(row)
+            odd[row] = True
 
 
 def _judged(
-    values: Result,
-    arrays: Mapping[str, pa.Array],
+    fields: Fields,
+    is_watch: NDArray[np.bool_],
     judge: Judge,
     matcher: BatchMatcher,
-    odd: set[int],
-) -> tuple[list[str | None], list[str | None]]:
+    odd: NDArray[np.bool_],
+) -> dict[str, pa.Array]:
     """Return reasons and details of all rows; of odd ones they mean nothing."""
     rules = judge.rules
-    reasons: list[str | None] = [
-        duration_reason(duration_s, rules.min_duration_s, rules.max_duration_s)
-        for duration_s in cast("list[float | None]", values["duration_s"])
-    ]
-    details: list[str | None] = [None] * len(reasons)
+    # Places in a list of all outcomes; the first of them is to be accepted.
+    outcomes: list[Rejection | None] = [None]
+    places = np.zeros(len(odd), np.int32)
+    if fields["duration_s"].null_count < len(odd):
+        encoded = fields["duration_s"].dictionary_encode()
+        reasons = [
+            duration_reason(seconds, rules.min_duration_s, rules.max_duration_s)
+            for seconds in encoded.dictionary.to_pylist()
+        ]
+        found = pa.array([_place(outcomes, reason, None) for reason in reasons])
+        places[:] = found.take(encoded.indices).fill_null(0).to_numpy(False)
     if rules.excluded_categories:
-        known: dict[tuple[object, bool, str], str | None] = {}
-        regions = values["region"]
-        for row, category in enumerate(values["category"]):
-            if category is None or reasons[row] is not None:
-                continue
-            uri = str(values["uri"][row])
-            region = str(regions[row] or "")
-            key = (category, _youtube_id(uri) is not None, region)
-            if key not in known:
-                known[key] = judge.categories.excluded(
-                    str(category), uri, rules.excluded_categories, region
-                )
-            if known[key] is not None:
-                reasons[row], details[row] = EXCLUDED_CATEGORY, known[key]
+        _exclude_categories(fields, is_watch, judge, odd, outcomes, places)
     if judge.words.rejections:
-        wanted = np.array([reason is None for reason in reasons], np.bool_)
-        wanted[list(odd)] = False
-        texts = [arrays[name] for name in ("title", "description", "tags")]
-        places = matcher.find(texts, wanted)
-        for row in map(int, np.flatnonzero(places >= 0)):
-            reasons[row], details[row] = judge.words.rejections[places[row]]
-    return reasons, details
+        texts = [fields[name] for name in ("title", "description", "tags")]
+        words = matcher.find(texts, (places == 0) & ~odd)
+        is_found = words >= 0
+        places[is_found] = words[is_found] + len(outcomes)
+        outcomes += judge.words.rejections
+    taken = pa.array(places)
+    return {
+        "reject_reason": pa.array(
+            [outcome and outcome.reason for outcome in outcomes], pa.string()
+        ).take(taken),
+        "reject_detail": pa.array(
+            [outcome and outcome.detail for outcome in outcomes], pa.string()
+        ).take(taken),
+    }
 
 
-def _with(
-    values: Sequence[object], replaced: Mapping[int, Mapping[str, object]], name: str
-) -> pa.Array:
-    """Return a field of the results, with what some rows have instead."""
-    column = list(values)
-    for row, fields in replaced.items():
-        column[row] = fields.get(name)
-    return pa.array(column, RESULT.field(name).type)
+def _place(
+    outcomes: list[Rejection | None], reason: str | None, detail: str | None
+) -> int:
+    """Return the place of an outcome, added where it is new."""
+    outcome = None if reason is None else Rejection(reason, detail)
+    if outcome not in outcomes:
+        outcomes.append(outcome)
+    return outcomes.index(outcome)
 
 
-def _youtube_id(uri: str) -> str | None:
-    match = _WATCH.fullmatch(uri)
-    return match[1] if match else youtube_id(uri)
+def _exclude_categories(
+    fields: Fields,
+    is_watch: NDArray[np.bool_],
+    judge: Judge,
+    odd: NDArray[np.bool_],
+    outcomes: list[Rejection | None],
+    places: NDArray[np.int32],
+) -> None:
+    """Write the outcome of rows whose category is excluded."""
+    categories, regions = fields["category"], fields["region"]
+    rows = np.flatnonzero(_numpy(pc.is_valid(categories)) & (places == 0) & ~odd)
+    if not rows.size:
+        return
+    is_youtube = is_watch.copy()
+    for row in map(int, rows[~is_watch[rows]]):
+        is_youtube[row] = youtube_id(fields["uri"][row].as_py()) is not None
+    # What a category is called depends on where the video is, and on the list's region.
+    keys = _codes(categories) << 32 | _codes(regions) << 1 | is_youtube
+    _, firsts, groups = np.unique(keys[rows], return_index=True, return_inverse=True)
+    found = []
+    for row in map(int, rows[firsts]):
+        excluded = judge.categories.excluded(
+            categories[row].as_py(),
+            fields["uri"][row].as_py(),
+            judge.rules.excluded_categories,
+            regions[row].as_py() or "",
+        )
+        reason = None if excluded is None else EXCLUDED_CATEGORY
+        found.append(_place(outcomes, reason, excluded))
+    places[rows] = np.array(found, np.int32)[groups]
+
+
+def _codes(column: pa.Array) -> NDArray[np.int64]:
+    """Return a number for each value of a column, 0 for none."""
+    indices = column.dictionary_encode().indices.cast(pa.int64()).fill_null(-1)
+    return np.asarray(indices) + 1
+
+
+def _mark(odd: NDArray[np.bool_], found: pa.Array) -> None:
+    odd |= _numpy(found)
+
+
+def _numpy(found: pa.Array) -> NDArray[np.bool_]:
+    """Return booleans, of which missing ones are false."""
+    plain: NDArray[np.bool_] = found.fill_null(False).to_numpy(zero_copy_only=False)
+    return plain
 
 
 def _result_name(field: str) -> str:

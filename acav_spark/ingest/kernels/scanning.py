@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from acav_spark.compiling import compiled, inlined
+from acav_spark.ingest.kernels.phrases import code_hash, longer, state_after, word_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,98 +36,47 @@ UNDECIDED: Final = -2
 
 _NOTHING = 0  # kind of word that is read: none, or one of LETTER, KATAKANA, ALONE
 _QUOTE = 39
-_PRIME = np.uint64(0x9E3779B97F4A7C15)
+_INSIDE = 1
+_FIRST = 2
+_RUN = 256  # bytes of a text that are looked at before what is found in them
 _NEVER = 1 << 62
 
 
 @inlined
-def code_hash(state: int, code: int) -> int:
-    """Return the hash of a word that is one character longer."""
-    mixed = (np.uint64(state) ^ np.uint64(code)) * _PRIME
-    return mixed ^ (mixed >> np.uint64(29))
+def _better(
+    states: NDArray[np.int32],
+    lengths: NDArray[np.int32],
+    state: int,
+    n_words: int,
+    best: int,
+    best_start: int,
+) -> tuple[int, int]:
+    """Return the phrase to tell after a word, and where it begins."""
+    phrase = np.int64(states[state, 2])
+    if phrase >= 0:
+        start = n_words - np.int64(lengths[phrase])
+        if start < best_start or (start == best_start and phrase < best):
+            return phrase, start
+    return best, best_start
 
 
 @inlined
-def step_hash(state: int, word: int) -> int:
-    """Return the hash of a state and a word."""
-    return code_hash(code_hash(np.uint64(7), state), word)
-
-
-@compiled
-def fill_words(
-    codes: NDArray[np.int32], starts: NDArray[np.int64], slots: NDArray[np.int32]
-) -> None:
-    """Write words to free slots of a hash table of a power of two of slots, -1 free."""
-    last = slots.size - 1
-    for word in range(starts.size - 1):
-        state = np.uint64(0)
-        for i in range(starts[word], starts[word + 1]):
-            state = code_hash(state, codes[i])
-        slot = np.int64(state & np.uint64(last))
-        while slots[slot] >= 0:
-            slot = (slot + 1) & last
-        slots[slot] = word
-
-
-@compiled
-def fill_steps(steps: NDArray[np.int32], slots: NDArray[np.int32]) -> None:
-    """Write rows of (state, word, next state) to slots, whose -1 are free."""
-    last = slots.size - 1
-    for row in range(steps.shape[0]):
-        state = step_hash(steps[row, 0], steps[row, 1])
-        slot = np.int64(state & np.uint64(last))
-        while slots[slot] >= 0:
-            slot = (slot + 1) & last
-        slots[slot] = row
-
-
-@inlined
-def _word_of(
-    mixed: int,
+def _read_on(
+    data: NDArray[np.uint8],
+    start: int,
+    end: int,
+    plain: NDArray[np.uint8],
     read: NDArray[np.int32],
     n_read: int,
-    codes: NDArray[np.int32],
-    word_starts: NDArray[np.int64],
-    word_slots: NDArray[np.int32],
 ) -> int:
-    """Return the number of the word that was read, or -1 if it is in no phrase."""
-    last = word_slots.size - 1
-    slot = np.int64(mixed & np.uint64(last))
-    while word_slots[slot] >= 0:
-        word = word_slots[slot]
-        start = word_starts[word]
-        n_same = 0
-        if word_starts[word + 1] - start == n_read:
-            while n_same < n_read and codes[start + n_same] == read[n_same]:
-                n_same += 1
-            if n_same == n_read:
-                return word
-        slot = (slot + 1) & last
-    return -1
-
-
-@inlined
-def _state_after(
-    state: int,
-    word: int,
-    steps: NDArray[np.int32],
-    step_slots: NDArray[np.int32],
-    states: NDArray[np.int32],
-) -> int:
-    """Return the state of the automaton after one more word."""
-    if word < 0:
-        return 0
-    last = step_slots.size - 1
-    while True:
-        slot = np.int64(step_hash(state, word) & np.uint64(last))
-        while step_slots[slot] >= 0:
-            step = step_slots[slot]
-            if steps[step, 0] == state and steps[step, 1] == word:
-                return np.int64(steps[step, 2])
-            slot = (slot + 1) & last
-        if state == 0:
-            return 0
-        state = np.int64(states[state, 0])
+    """Read the letters that stand last in a range; return how many the word has now."""
+    last = read.size - 1
+    while n_read == 0 and start < end and plain[data[start]] == 0:
+        start += 1
+    for i in range(start, end):
+        read[min(n_read, last)] = plain[data[i]]
+        n_read += 1
+    return n_read
 
 
 @compiled
@@ -166,9 +116,9 @@ def first_phrases(
     classes : ndarray of uint8, shape (n_codes, 2)
         Combining classes at the beginning and end of each code point, 0 for none.
     codes, word_starts, word_slots : ndarray of int32, int64 and int32
-        Words of the phrases, and their hash table; see ``fill_words``.
+        Words of the phrases, and their hash table; see ``phrases.fill_words``.
     steps, step_slots : ndarray of int32
-        Steps of the automaton, and their hash table; see ``fill_steps``.
+        Steps of the automaton, and their hash table; see ``phrases.fill_steps``.
     states : ndarray of int32, shape (n_states, 3)
         State to fall back to, depth, and phrase that ends there or -1.
     lengths : ndarray of int32, shape (n_phrases,)
@@ -182,6 +132,29 @@ def first_phrases(
     for word in range(word_starts.size - 1):
         longest = max(longest, word_starts[word + 1] - word_starts[word])
     read = np.empty(longest + 1, np.int32)
+    # Bytes of ASCII but the apostrophe, and what letters and digits are folded to.
+    plain = np.zeros(256, np.uint8)
+    is_plain = np.zeros(256, np.bool_)
+    for byte in range(128):
+        is_plain[byte] = byte != _QUOTE
+        if kinds[byte] & KIND_BITS == LETTER:
+            plain[byte] = folded[byte]
+    word_ends = np.empty(_RUN + 1, np.int64)
+    word_hashes = np.empty(_RUN + 1, np.uint64)
+    # By hash: whether a word may be in a phrase, and whether it may begin one. Most
+    # words may not, and of those that may, most do nothing where no phrase is begun.
+    last_may_be = np.uint64(8 * word_slots.size - 1)
+    may_be = np.zeros(8 * word_slots.size, np.uint8)
+    for step in range(-word_starts.size + 1, steps.shape[0]):
+        word, what = step + word_starts.size - 1, _INSIDE
+        if step >= 0:
+            if steps[step, 0] != 0:
+                continue
+            word, what = np.int64(steps[step, 1]), _FIRST
+        mixed = np.uint64(0)
+        for i in range(word_starts[word], word_starts[word + 1]):
+            mixed = longer(mixed, codes[i])
+        may_be[np.int64(code_hash(mixed, 0) & last_may_be)] |= what
     for row in range(found.size):
         if found[row] != NOT_FOUND:
             continue
@@ -198,8 +171,66 @@ def first_phrases(
                     what, code = several[more, 0], np.int64(several[more, 1])
                     more, n_more = more + 1, n_more - 1
                 elif place < end:
-                    # One code point; broken UTF-8 is no character at all.
                     byte = data[place]
+                    if is_plain[byte] and kind <= LETTER and not is_quoted:
+                        # Most text. First where the words of a run end, and their
+                        # hashes: without a branch for each character, since to guess
+                        # where words end costs more than all else.
+                        start, stop = place, min(end, place + _RUN)
+                        n_ends = 0
+                        was_letter = np.uint64(kind)
+                        while place < stop and is_plain[data[place]]:
+                            letter = np.uint64(plain[data[place]])
+                            is_letter = np.uint64(letter != 0)
+                            word_ends[n_ends] = place
+                            word_hashes[n_ends] = mixed
+                            n_ends += np.int64(was_letter & ~is_letter)
+                            mixed = longer(mixed, letter) * is_letter
+                            was_letter = is_letter
+                            place += 1
+                        for i in range(n_ends):
+                            n_words += 1
+                            slot = np.int64(code_hash(word_hashes[i], 0) & last_may_be)
+                            if not may_be[slot] & (_FIRST if state == 0 else _INSIDE):
+                                # Nothing is being read that began before what was
+                                # found.
+                                state, n_read = 0, 0
+                                start = word_ends[i]
+                                if best >= 0:
+                                    is_over = True
+                                    break
+                                continue
+                            n_read = _read_on(
+                                data, start, word_ends[i], plain, read, n_read
+                            )
+                            start = word_ends[i]
+                            word = -1
+                            if n_read <= longest:
+                                word = word_of(
+                                    word_hashes[i],
+                                    read,
+                                    n_read,
+                                    codes,
+                                    word_starts,
+                                    word_slots,
+                                )
+                            n_read = 0
+                            state = state_after(state, word, steps, step_slots, states)
+                            best, best_start = _better(
+                                states, lengths, state, n_words, best, best_start
+                            )
+                            if best >= 0 and n_words - states[state, 1] > best_start:
+                                is_over = True
+                                break
+                        if is_over:
+                            break
+                        kind = _NOTHING
+                        if was_letter:
+                            kind = LETTER
+                            n_read = _read_on(data, start, place, plain, read, n_read)
+                        flags, ends = np.int64(kinds[data[place - 1]]), 0
+                        continue
+                    # One code point; broken UTF-8 is no character at all.
                     code, width = np.int64(byte), 1
                     if byte >= 0x80:
                         if byte >= 0xF0:
@@ -254,18 +285,14 @@ def first_phrases(
                     # A word is over: look it up, and go on with the automaton.
                     word = -1
                     if n_read <= longest:
-                        word = _word_of(
+                        word = word_of(
                             mixed, read, n_read, codes, word_starts, word_slots
                         )
-                    state = _state_after(state, word, steps, step_slots, states)
+                    state = state_after(state, word, steps, step_slots, states)
                     n_words += 1
-                    phrase = states[state, 2]
-                    if phrase >= 0:
-                        start = n_words - lengths[phrase]
-                        if start < best_start or (
-                            start == best_start and phrase < best
-                        ):
-                            best, best_start = phrase, start
+                    best, best_start = _better(
+                        states, lengths, state, n_words, best, best_start
+                    )
                     # What is still being read begins later than what was found.
                     if best >= 0 and n_words - states[state, 1] > best_start:
                         break
@@ -281,17 +308,13 @@ def first_phrases(
                     else:
                         kind = np.int64(what)
                 if is_quoted:
-                    if n_read <= longest:
-                        if n_read < longest:
-                            read[n_read] = _QUOTE
-                        n_read += 1
-                    mixed = code_hash(mixed, _QUOTE)
-                    is_quoted = False
-                if n_read <= longest:
-                    if n_read < longest:
-                        read[n_read] = code
+                    read[min(n_read, longest)] = _QUOTE
                     n_read += 1
-                mixed = code_hash(mixed, code)
+                    mixed = longer(mixed, _QUOTE)
+                    is_quoted = False
+                read[min(n_read, longest)] = code
+                n_read += 1
+                mixed = longer(mixed, code)
             if best != -1:
                 found[row] = best
                 break

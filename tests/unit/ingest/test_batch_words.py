@@ -10,10 +10,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from acav_spark.ingest.batch_words import NOT_FOUND, BatchMatcher
+from acav_spark.ingest.batch_words import (
+    _KINDS,
+    NOT_FOUND,
+    BatchMatcher,
+    _folded,
+)
 from acav_spark.ingest.filters import ExcludedWords
+from acav_spark.ingest.kernels import scanning
 from acav_spark.ingest.topics import packaged_topics, read_topic
-from acav_spark.ingest.words import KeywordMatcher
+from acav_spark.ingest.words import KeywordMatcher, character_kind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,6 +117,17 @@ def test_every_character_means_the_same_in_columns_and_alone() -> None:
     ]
     expected = [place_by_row(matcher, text) for text in texts]
     assert places(BatchMatcher(matcher), pa.array(texts)) == expected
+
+
+def test_folded_characters_are_seen_as_they_are_or_not_at_all() -> None:
+    kinds = _folded().kinds & scanning.KIND_BITS
+    seen = np.flatnonzero(kinds != scanning.ODD)
+    assert len(seen) > 0x10000
+    # Ideographs and syllables are many and alike.
+    few = [c for c in map(int, seen) if c % 97 == 0 or not 0x3400 <= c < 0xD7A4]
+    named = [c for c in few if unicodedata.category(chr(c)) != "Cn"]
+    expected = [_KINDS[character_kind(chr(code))] for code in named]
+    assert kinds[named].tolist() == expected
 
 
 def test_texts_of_a_row_are_searched_in_their_order_and_apart() -> None:

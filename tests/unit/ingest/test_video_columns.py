@@ -158,6 +158,16 @@ def test_numbers_and_lists_give_what_rows_give(rows: list[dict[str, Any]]) -> No
     assert actual.to_pylist() == expected.to_pylist()
 
 
+def test_text_is_stripped_of_what_python_takes_for_spaces() -> None:
+    codes = [*range(0x20), *range(0x21, 0xD800), *range(0xE000, 0x11000)]
+    texts = [f" {chr(code)}a{chr(code)} " for code in codes]
+    batch = pa.RecordBatch.from_pydict({"uri": ["/a.mp4"] * len(texts), "title": texts})
+    plan = column_plan(batch.schema, {})
+    assert plan is not None
+    found = judged_batch(batch, plan, {}, JUDGE, MATCHER).column("title").to_pylist()
+    assert found == [text.strip() for text in texts]
+
+
 def test_real_metadata_gives_what_rows_give(data_dir: Path) -> None:
     rows: list[dict[str, str | None]] = []
     for path in sorted((data_dir / "metadata" / "yt_trending_2018").glob("*.csv")):
