@@ -11,6 +11,10 @@ import typer
 from rich.table import Table
 
 from acav_spark._version import __version__
+
+# typer reads annotations at run time.
+from acav_spark.cli_options import ConfigFile, Overrides, Verbose  # noqa: TC001
+from acav_spark.cli_plan import plan
 from acav_spark.cli_support import (
     CONSOLE,
     STDOUT,
@@ -46,23 +50,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        help="Configuration file, or one of the package's: demo, local, paper.",
-        envvar="ACAV_CONFIG",
-    ),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        "-s",
-        help="Override an option, such as selection.size=500; repeatable.",
-    ),
-]
 Refit = Annotated[
     bool,
     typer.Option(
@@ -77,9 +64,6 @@ OnChange = Annotated[
         help="Rows made under other settings: error, keep or recompute "
         "(execution.on_change).",
     ),
-]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Log more; show stack traces.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows to show.")]
@@ -367,6 +351,9 @@ def make_corpus(
 
         write_corpus(folder, n_videos=n_videos, seed=seed, progress=progress)
     CONSOLE.print(f"{n_videos} videos in {folder / 'videos'}")
+
+
+app.command(rich_help_panel=_CURATE)(plan)
 
 
 @app.command(rich_help_panel=_CURATE)

@@ -30,6 +30,8 @@ STDOUT = Console(highlight=False)
 """What a command prints."""
 
 _CONF = Path(__file__).with_name("conf")
+# Other files of that folder hold what ``acav plan`` reckons with.
+_OWN = ("demo", "local", "paper")
 _CHOICES = ("error", "keep", "recompute")
 
 
@@ -67,10 +69,9 @@ def config_path(given: Path | None) -> Path | None:
     """Return a file as it was given, or one of the package's own by its bare name."""
     if given is None or given.suffix or given.is_file() or len(given.parts) > 1:
         return given
-    own = _CONF / f"{given.name}.yaml"
-    if own.exists():
-        return own
-    known = ", ".join(sorted(path.stem for path in _CONF.glob("*.yaml")))
+    if given.name in _OWN:
+        return _CONF / f"{given.name}.yaml"
+    known = ", ".join(_OWN)
     msg = f"--config: expected a file, or one of {known}; got {str(given)!r}."
     raise ConfigError(msg)
 

@@ -36,8 +36,6 @@ from acav_spark.selection.pairings import pairs_for
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pyspark.sql import SparkSession
-
     from acav_spark.config.models import Config
     from acav_spark.planning.workload import VideoShape
     from acav_spark.runs import StageResult
@@ -141,7 +139,7 @@ def calibrate(config: Config, defaults: Rates, *, n_rows: int = 20_000) -> Rates
         raise ConfigError(msg) from error
     measured = _with_items(defaults, task, costs, shapes)
     with TemporaryDirectory(prefix="acav_plan_") as folder:
-        return _with_stages(measured, config, sample, costs, folder)
+        return _with_stages(measured, config, sample, folder)
 
 
 def _task(
@@ -210,6 +208,7 @@ def _with_items(
             "notes": [
                 "metadata_row_core_s, feature_byte_core_s, assigned_row_core_s, "
                 "packed_clip_core_s, published_row_core_s, compared_clip_core_s, "
+                "merged_row_core_s, chunks of fit_centroids and assign_clusters, "
                 "efficiency and other selections: not measured here"
             ],
         }
@@ -220,7 +219,6 @@ def _with_stages(
     rates: Rates,
     config: Config,
     sample: Sequence[tuple[str, VideoShape]],
-    costs: ItemCosts,
     folder: str,
 ) -> Rates:
     """Run all stages on the sample, and return the rates with what is fixed."""
@@ -231,9 +229,8 @@ def _with_stages(
     small = _small_config(config, sample, folder)
     import_s, import_core_s = _start_of_interpreter()
     clock = Clock()
-    spark: SparkSession = get_session(small.spark)
     watch = ChunkWatch()
-    context = StageContext(spark, small, reporter=watch)
+    context = StageContext(get_session(small.spark), small, reporter=watch)
     start_s, start_core_s = clock.lap()
     laps: dict[str, tuple[float, float]] = {}
 

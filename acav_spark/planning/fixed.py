@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from acav_spark.planning.rates import StageRate
-from acav_spark.planning.stages import all_work
+from acav_spark.planning.stages import ROWWISE, all_work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from acav_spark.planning.rates import Rates
     from acav_spark.planning.stages import StageWork
     from acav_spark.planning.workload import Settings, Workload
-
-# Stages whose chunks are of items; others cut their work into parts of other kinds.
-_CHUNKED = ("ingest_videos", "segment_clips", "extract_features")
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,8 @@ def stage_rates(
     workload, settings
         What was run.
     rates : Rates
-        With the costs of items; their ``stages`` are not looked at.
+        With the costs of items; of their ``stages`` those chunks count on that were
+        not measured.
     """
     works = {work.name: work for work in all_work(workload, settings, rates)}
     return {name: _rate(works[name], taken, rates) for name, taken in times.items()}
@@ -66,10 +64,12 @@ def _rate(work: StageWork, times: StageTimes, rates: Rates) -> StageRate:
     cores = min(rates.cores, work.max_cores or rates.cores)
     shared = cores * rates.efficiency if cores > 1 else 1.0
     wall_of_work = work.core_s * rates.contention / shared
-    if work.name not in _CHUNKED or len(times.chunks) < 2:
+    if work.name not in ROWWISE or len(times.chunks) < 2:
         return StageRate(
             fixed_s=max(0.0, times.wall_s - wall_of_work),
             fixed_core_s=max(0.0, times.core_s - work.core_s),
+            chunk_s=rates.stage(work.name).chunk_s,
+            chunk_core_s=rates.stage(work.name).chunk_core_s,
         )
     n_items = max(1.0, times.chunks[-1][2])
     wall, core = [], []

@@ -184,7 +184,6 @@ def make_plan(
     }
     if not hardware.store_videos:
         usd["requests"] = 0.0
-    contention = hardware.pool("cpu").contention
     return Plan(
         n_videos=workload.n_videos,
         n_accepted=workload.n_accepted,
@@ -198,9 +197,7 @@ def make_plan(
         other_core_hours=(rates.start_core_s + rates.end_core_s) / _HOUR,
         usd=usd,
         assumptions=tuple(assumptions),
-        remarks=tuple(
-            remarks_on(workload, settings, rates, hardware, works, contention)
-        ),
+        remarks=tuple(remarks_on(workload, settings, rates, hardware, works)),
     )
 
 
@@ -219,15 +216,16 @@ def stage_cost(
     }
     held_by = max(parts, key=lambda name: parts[name])
     work_s = parts[held_by]
-    further = (work.n_chunks - 1) * rate.chunk_s
-    fixed_s = rate.fixed_s + further
+    fixed_s = rate.fixed_s + (work.n_chunks - 1) * rate.chunk_s
+    # What is fixed took longer where the rates were measured beside other work.
+    fixed_s *= pool.contention / rates.contention
     wall_hours = (work_s + fixed_s) / _HOUR
     fixed_core_s = rate.fixed_core_s + (work.n_chunks - 1) * rate.chunk_core_s
     return StageCost(
         name=work.name,
         unit=work.unit,
         n_items=work.n_items,
-        core_hours=(work.core_s + fixed_core_s) / _HOUR,
+        core_hours=(work.core_s + work.merge_core_s + fixed_core_s) / _HOUR,
         gpu_hours=work.gpu_s / _HOUR,
         wall_hours=wall_hours,
         held_by="fixed" if fixed_s > work_s else held_by,
@@ -251,6 +249,7 @@ def usable_cores(work: StageWork, rates: Rates, pool: Pool) -> float:
 def _cores_s(work: StageWork, settings: Settings, rates: Rates, pool: Pool) -> float:
     """Return the wall clock of a stage's work on the cores, at the rates' speed."""
     cores = usable_cores(work, rates, pool)
+    merge_s = work.merge_core_s / cores
     n_known = len(work.items_core_s)
     if work.n_chunks == 1 and 0 < n_known <= _MAX_SIMULATED:
         n_cores = min(pool.cores, work.max_cores or pool.cores)
@@ -262,4 +261,4 @@ def _cores_s(work: StageWork, settings: Settings, rates: Rates, pool: Pool) -> f
         # One core alone is faster: the last task runs beside none.
         longest = max(work.items_core_s)
         return max(makespan / (cores / n_cores), longest) if n_cores > 1 else makespan
-    return work.core_s / cores
+    return work.core_s / cores + merge_s

@@ -102,6 +102,8 @@ class Rates(Strict):
         Writing a selected clip in one format.
     compared_clip_core_s : float
         Looking for near-duplicates of a clip.
+    merged_row_core_s : float
+        Looking at a row that is there, by each chunk that is merged.
     clip_yield : float
         Clips cut, divided by those that durations permit.
     bytes_per_row : mapping of str to float
@@ -139,6 +141,7 @@ class Rates(Strict):
     packed_clip_core_s: NonNegativeFloat
     published_row_core_s: NonNegativeFloat
     compared_clip_core_s: NonNegativeFloat
+    merged_row_core_s: NonNegativeFloat = 1.0e-6
     clip_yield: float = Field(default=1.0, ge=0, le=1)
     bytes_per_row: dict[str, NonNegativeFloat]
     notes: list[str] = Field(default_factory=list)

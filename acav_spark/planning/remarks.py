@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from acav_spark.planning.stages import ROWWISE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 
 # Commits and the wait for the longest item may take such a part of a chunk's time.
 _WASTE = 0.1
-_ROWWISE = ("ingest_videos", "segment_clips", "extract_features")
 # Memory that selection takes beside the clips, in bytes.
 _SELECTION_BYTES = 0.7e9
 
@@ -26,7 +27,6 @@ def remarks_on(
     rates: Rates,
     hardware: Hardware,
     works: Sequence[StageWork],
-    contention: float,
 ) -> Iterator[str]:
     """Yield what is worth a look, one line each."""
     sizes = [
@@ -59,29 +59,30 @@ def remarks_on(
             f"{', '.join(unknown)}: neither measured nor known, counted as nothing. "
             "Run: acav plan --calibrate"
         )
-    if contention > 1.15:
+    if rates.contention > 1.15:
         yield (
-            f"The rates were measured beside other work: a second of processor time "
-            f"took {contention:.2f} s, which wall clocks here contain."
+            "The rates were measured beside other work, where a second of processor "
+            f"time took {rates.contention:.2f} s. On rented machines it is taken to "
+            "take one, and what is fixed that much less; measure again on a quiet one."
         )
 
 
 def _useful_chunk(work: StageWork, rates: Rates, hardware: Hardware) -> int:
     """Return the items of a chunk of which a tenth of the time is waiting."""
-    if work.name not in _ROWWISE or work.n_items <= 0 or work.n_chunks == 1:
+    if work.name not in ROWWISE or work.n_items <= 0 or work.n_chunks == 1:
         return 0
     pool = hardware.pool(work.pool)
     item_s = max(
-        work.core_s / work.n_items / (pool.cores * pool.node.core_speed),
+        work.item_core_s / (pool.cores * pool.node.core_speed),
         work.gpu_s / work.n_items / pool.gpus if pool.gpus else 0.0,
     )
-    waiting_s = rates.stage(work.name).chunk_s + work.longest_core_s
-    return min(
-        math.ceil(waiting_s / _WASTE / max(item_s, 1e-12)), math.ceil(work.n_items)
-    )
+    waiting_s = rates.stage(work.name).chunk_s / rates.contention
+    waiting_s += work.longest_core_s
+    n_items = min(waiting_s / _WASTE / max(item_s, 1e-12), work.n_items)
+    return math.ceil(n_items / work.chunk_factor)
 
 
 def _round_up(n: int) -> int:
     """Return the next number with one digit: 234 -> 300."""
-    unit = 10 ** (len(str(n)) - 1)
+    unit = int(10 ** (len(str(n)) - 1))
     return math.ceil(n / unit) * unit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from acav_spark.clustering.sizes import auto_n_clusters
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # As in the stages: items of a chunk are so many times ``execution.chunk_size``.
 METADATA_FACTOR = 1024
 ASSIGN_FACTOR = 40_000
+# Stages whose chunks are merged by key with what is there.
+ROWWISE = ("ingest_videos", "segment_clips", "extract_features")
 # Bytes of vectors of a view that are still fitted in one task.
 _ONE_TASK_BYTES = 32 * 2**20
 
@@ -44,6 +46,10 @@ class StageWork:
         Bytes of media from storage, and requests for them.
     n_chunks : int
         Parts that are committed one after another.
+    chunk_factor : int
+        So many times ``execution.chunk_size`` items are a chunk.
+    merge_core_s : float
+        Processor time of looking for a chunk's keys in what is there, of all chunks.
     longest_core_s : float
         Processor time of the longest item.
     items_core_s : tuple of float
@@ -62,10 +68,17 @@ class StageWork:
     bytes_read: float = 0.0
     n_reads: float = 0.0
     n_chunks: int = 1
+    chunk_factor: int = 1
+    merge_core_s: float = 0.0
     longest_core_s: float = 0.0
     items_core_s: tuple[float, ...] = field(default=(), repr=False)
     pool: str = "cpu"
     max_cores: int | None = None
+
+    @property
+    def item_core_s(self) -> float:
+        """Processor time of the mean item."""
+        return self.core_s / self.n_items if self.n_items else 0.0
 
 
 def n_clusters_of(settings: Settings, n_clips: float) -> int:
@@ -94,7 +107,7 @@ def all_work(
     gpu_share : float
         Share of the peak that networks reach.
     """
-    return [
+    works = [
         ingest_work(workload, settings, rates),
         segment_work(workload, settings, rates),
         duplicates_work(workload, settings, rates),
@@ -113,6 +126,19 @@ def all_work(
             * rates.published_row_core_s,
         ),
     ]
+    return [
+        replace(
+            work,
+            # On the way half of the items are there already.
+            merge_core_s=(work.n_chunks - 1)
+            * work.n_items
+            / 2
+            * rates.merged_row_core_s,
+        )
+        if work.name in ROWWISE
+        else work
+        for work in works
+    ]
 
 
 def ingest_work(workload: Workload, settings: Settings, rates: Rates) -> StageWork:
@@ -125,6 +151,7 @@ def ingest_work(workload: Workload, settings: Settings, rates: Rates) -> StageWo
             n,
             n * rates.metadata_row_core_s,
             n_chunks=_chunks(n, settings.chunk_size * METADATA_FACTOR),
+            chunk_factor=METADATA_FACTOR,
         )
     return StageWork(
         "ingest_videos",
@@ -280,9 +307,9 @@ def assign_work(workload: Workload, settings: Settings, rates: Rates) -> StageWo
         "clips",
         n,
         n * of_clip,
-        n_chunks=len(settings.extractors)
-        * len(sizes)
-        * _chunks(n, settings.chunk_size * ASSIGN_FACTOR),
+        # Those of all extractors count as one: each makes a commit for every chunk.
+        n_chunks=_chunks(n, settings.chunk_size * ASSIGN_FACTOR),
+        chunk_factor=ASSIGN_FACTOR,
     )
 
 
