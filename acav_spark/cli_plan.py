@@ -124,8 +124,14 @@ def plan(
         _calibrate(options, rates or Path("rates.json"))
         return
     from acav_spark.planning import make_plan, read_prices, read_rates
+    from acav_spark.planning.assumptions import (
+        hardware_assumptions,
+        network_assumptions,
+        rate_assumptions,
+        size_assumptions,
+    )
     from acav_spark.planning.choosing import Given, workload_of
-    from acav_spark.planning.job import kind_of, network_assumptions, settings_of
+    from acav_spark.planning.job import kind_of, settings_of
     from acav_spark.planning.render import plan_json
 
     if not 0 < gpu_share <= 1:
@@ -162,6 +168,9 @@ def plan(
     told += network_assumptions(
         settings, list(known_rates.extractors), tflops, gpu_share
     )
+    told += hardware_assumptions(machines)
+    told += size_assumptions(settings, known_rates)
+    told += rate_assumptions(known_rates)
     made = make_plan(
         workload,
         settings,
@@ -182,8 +191,6 @@ def plan(
     for table in tables_of(made):
         STDOUT.print()
         STDOUT.print(table)
-    for note in known_rates.notes:
-        STDOUT.print(f"\nOf the rates: {note}.", markup=False)
     for remark in made.remarks:
         STDOUT.print(f"\n{remark}", markup=False)
 

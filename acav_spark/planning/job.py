@@ -14,7 +14,7 @@ from acav_spark.media.listing import list_media
 from acav_spark.media.sandbox import Sandbox
 from acav_spark.media.uri import path_from_uri
 from acav_spark.planning.choosing import PAPER_FRAME_RATE, Measured
-from acav_spark.planning.networks import CORE_GFLOPS, NETWORKS
+from acav_spark.planning.networks import NETWORKS
 from acav_spark.planning.workload import (
     Assumption,
     ExtractorSpec,
@@ -221,60 +221,6 @@ def measured_bytes(context: StageContext) -> dict[str, float]:
                 ).collect()
                 found[name] = detail["sizeInBytes"] / n_rows
     return found
-
-
-def network_assumptions(
-    settings: Settings, measured: Sequence[str], tflops: float, gpu_share: float
-) -> list[Assumption]:
-    """Return what is assumed of networks whose rate was not measured.
-
-    Parameters
-    ----------
-    settings : Settings
-        With the extractors.
-    measured : sequence of str
-        Extractors whose time on a core was measured.
-    tflops, gpu_share : float
-        Peak of the accelerator, 0 without one, and the share of it that is reached.
-    """
-    on_gpu = [
-        e
-        for e in settings.extractors
-        if e.gmac_per_clip is not None and e.wants_gpu and tflops > 0
-    ]
-    on_core = [
-        e
-        for e in settings.extractors
-        if e.gmac_per_clip is not None and e not in on_gpu and e.name not in measured
-    ]
-    told = [
-        Assumption(
-            f"operations of {e.name}",
-            f"{e.gmac_per_clip:.4g} GMAC a clip of 10 s",
-            NETWORKS[e.name].source,
-            "planning/networks.py",
-        )
-        for e in [*on_gpu, *on_core]
-    ]
-    if on_gpu:
-        told.append(
-            Assumption(
-                "share of the GPU's peak that is reached",
-                f"{gpu_share:g} of {tflops:g} Tflop/s",
-                "a stated figure, not measured",
-                "--gpu-share, gpu_tflops in the prices",
-            )
-        )
-    if on_core:
-        told.append(
-            Assumption(
-                "speed of networks on a core",
-                f"{CORE_GFLOPS:g} Gflop/s",
-                "a stated figure, not measured",
-                "acav plan --calibrate",
-            )
-        )
-    return told
 
 
 def _spec(chosen: ExtractorConfig, told: list[Assumption]) -> ExtractorSpec:

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, field_validator
 
 from acav_spark.planning.reading import Strict, read_values
 
@@ -108,8 +108,8 @@ class Rates(Strict):
         Clips cut, divided by those that durations permit.
     bytes_per_row : mapping of str to float
         By table; those that are not there are reckoned.
-    notes : list of str
-        Which of these were not measured there.
+    not_measured : list of str
+        Names of those above that were not measured there.
     """
 
     format: int = Field(default=FORMAT, ge=FORMAT, le=FORMAT)
@@ -144,7 +144,16 @@ class Rates(Strict):
     merged_row_core_s: NonNegativeFloat = 1.0e-6
     clip_yield: float = Field(default=1.0, ge=0, le=1)
     bytes_per_row: dict[str, NonNegativeFloat]
-    notes: list[str] = Field(default_factory=list)
+    not_measured: list[str] = Field(default_factory=list)
+
+    @field_validator("not_measured")
+    @classmethod
+    def _names_are_known(cls, value: list[str]) -> list[str]:
+        unknown = [name for name in value if name not in cls.model_fields]
+        if unknown:
+            msg = f"expected names of rates, got {unknown[:5]}"
+            raise ValueError(msg)
+        return value
 
     def stage(self, name: str) -> StageRate:
         """Return what a stage costs apart from its items; nothing if not known."""

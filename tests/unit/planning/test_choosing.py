@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,16 +15,17 @@ from acav_spark.planning.workload import permitted_clips
 
 
 def chosen(
-    said: Given, measured: Measured | None = None, **others: Any
+    said: Given, measured: Measured | None = None
 ) -> tuple[Workload, dict[str, Assumption]]:
-    options: dict[str, Any] = {
-        "kind": "metadata",
-        "clip_duration_s": 10.0,
-        "max_clips": 3,
-        "max_duration_s": 600.0,
-        "clip_yield": 0.5,
-    }
-    workload, told = workload_of(said, measured, **{**options, **others})
+    workload, told = workload_of(
+        said,
+        measured,
+        kind="metadata",
+        clip_duration_s=10.0,
+        max_clips=3,
+        max_duration_s=600.0,
+        clip_yield=0.5,
+    )
     return workload, {one.name: one for one in told}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from planned import PRICES, rates
@@ -11,6 +11,9 @@ from acav_spark.errors import ConfigError
 from acav_spark.planning import read_hardware, read_prices, read_rates, write_rates
 from acav_spark.planning.prices import OWN_PRICES
 from acav_spark.planning.rates import SelectionRate, nearest_selection_rate
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def written(folder: Path, text: str) -> Path:

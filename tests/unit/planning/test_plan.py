@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planned import PRICES, SETTINGS, SHAPE, hardware, rates, workload
 
-from acav_spark.planning import ExtractorSpec, Plan, StageCost, local_hardware, make_plan
+from acav_spark.planning import (
+    ExtractorSpec,
+    Plan,
+    StageCost,
+    local_hardware,
+    make_plan,
+)
 from acav_spark.planning.prices import Node, Pool
 
 
@@ -126,9 +132,7 @@ def test_tables_have_the_vectors_bytes() -> None:
 
 
 def test_networks_run_where_there_is_an_accelerator() -> None:
-    node = Node(
-        cores=4, gpus=1, gpu_tflops=100.0, network_mb_s=100.0, usd_per_hour=3.0
-    )
+    node = Node(cores=4, gpus=1, gpu_tflops=100.0, network_mb_s=100.0, usd_per_hour=3.0)
     cpu = hardware().pools["cpu"]
     both = hardware(pools={"cpu": cpu, "gpu": Pool("gpu", "g", node, 2, 6.0)})
     network = ExtractorSpec("net", "visual", (8,), wants_gpu=True, gmac_per_clip=50.0)
