@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from acav_spark.chunks import decoding_limits
 from acav_spark.errors import ConfigError, MediaError
 from acav_spark.features.registry import create_extractor, known_extractors
 from acav_spark.ingest.sources import find_sources
@@ -114,6 +113,9 @@ def media_of(config: Config) -> list[str]:
 
 def shapes_of(config: Config, uris: Sequence[str]) -> Iterator[tuple[str, VideoShape]]:
     """Probe files; yield those that are videos with sound which filters accept."""
+    # Imports pyspark, which a plan without files does not need.
+    from acav_spark.chunks import decoding_limits
+
     bounds = config.ingest
     with Sandbox(decoding_limits(config)) as sandbox:
         for uri in uris:

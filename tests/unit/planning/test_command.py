@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,6 +59,19 @@ def test_assumptions_are_printed_with_where_to_change_them(
     assert "--mean-duration-s" not in out
     assert "Prices: 2025" in out
     assert "not measured" in out
+
+
+def test_a_plan_needs_no_spark() -> None:
+    code = (
+        "import sys; from acav_spark.cli import main; "
+        "main(['plan', '--videos', '5', '--json']); "
+        "sys.exit('pyspark' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["n_videos"] == 5
 
 
 @pytest.mark.parametrize(
