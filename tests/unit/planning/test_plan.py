@@ -230,3 +230,26 @@ def test_more_machines_never_take_longer(n_nodes: int) -> None:
     )
     assert other.wall_hours <= one.wall_hours
     assert other.core_hours == one.core_hours
+
+
+def test_operations_of_a_network_are_those_of_the_clips_length() -> None:
+    network = ExtractorSpec("net", "visual", (8,), wants_gpu=True, gmac_per_clip=30.0)
+    settings = replace(SETTINGS, extractors=(network,), clip_duration_s=5.0)
+    plan = make_plan(workload(), settings, rates(), hardware(), PRICES)
+    # A twentieth of a video's pixels and 0.1 s to decode; half of 60 * 10^9 operations
+    # at 30 * 10^9 a second.
+    extracted = stage(plan, "extract_features").core_hours * 3600
+    assert extracted == pytest.approx(80 * (0.05 + 0.1 + 1.0))
+
+
+def test_many_vectors_are_read_in_every_epoch() -> None:
+    settings = replace(SETTINGS, max_rows=10**6)
+    known = rates(stages={"fit_centroids": {"fixed_s": 1, "fixed_core_s": 1}})
+    plan = make_plan(workload(50_000.0), settings, known, hardware(), PRICES)
+    fitted = stage(plan, "fit_centroids")
+    # 80,000 vectors of 200 numbers are 64 MB: an epoch of an extractor is a job.
+    assert fitted.n_chunks == 4 * 2
+    row = 350 * (10 * 1e-6 + 1e-5)
+    assert fitted.core_hours * 3600 == pytest.approx(
+        80_000 * (4 * row + 4 * 700e-6) + 1
+    )
