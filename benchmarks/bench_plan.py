@@ -139,7 +139,8 @@ def run_and_watch(videos: Path, warehouse: Path) -> dict[str, object]:
     from acav_spark.report.job import gather_counts
     from acav_spark.report.text import funnel_table
 
-    clock = Clock(core=0.0)
+    clock = Clock()
+    begun_core_s = clock.look()
     begun = time.time() - psutil.Process().create_time()
     options = Options(
         Path("local"),
@@ -147,9 +148,9 @@ def run_and_watch(videos: Path, warehouse: Path) -> dict[str, object]:
         quiet=True,
     )
     stages: dict[str, tuple[float, float]] = {}
-    with opened(options, reads_input=True) as context:
+    with clock.watching(), opened(options, reads_input=True) as context:
         wall_s, core_s = clock.lap()
-        start = (begun + wall_s, core_s)
+        start = (begun + wall_s, begun_core_s + core_s)
 
         def note(result: StageResult) -> None:
             stages[result.stage] = clock.lap()

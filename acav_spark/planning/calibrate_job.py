@@ -28,7 +28,7 @@ from acav_spark.pipeline import run_stages, stages_named
 from acav_spark.planning.fixed import StageTimes, stage_rates
 from acav_spark.planning.job import media_of, settings_of, shapes_of
 from acav_spark.planning.measuring import ItemCosts, MeasuringTask, measure_items
-from acav_spark.planning.processor import Clock, tree_seconds
+from acav_spark.planning.processor import Clock
 from acav_spark.planning.rates import ExtractorRate, Rates, SelectionRate
 from acav_spark.planning.workload import Workload, mean_shape
 from acav_spark.selection.pairings import pairs_for
@@ -67,24 +67,30 @@ class ChunkWatch:
 
     Parameters
     ----------
+    clock : Clock
+        Of this process; its laps are left alone.
     laps : dict of str to list of (float, float, float)
         By stage: wall clock and processor time of each chunk, and the items done
         after it.
     """
 
+    clock: Clock
     laps: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
     _stage: str = ""
-    _clock: Clock = field(default_factory=Clock)
+    _begun: tuple[float, float] = (0.0, 0.0)
 
     def start(self, stage: str, total: int, unit: str) -> None:  # noqa: ARG002 - a Reporter's
         """Begin a stage."""
         self._stage = stage
-        self._clock = Clock()
+        self._begun = (time.perf_counter(), self.clock.look())
 
     def at(self, done: float) -> None:
         """Note a commit; shares of a chunk in progress are not whole."""
         if isinstance(done, int):
-            self.laps.setdefault(self._stage, []).append((*self._clock.lap(), done))
+            now = (time.perf_counter(), self.clock.look())
+            took = (now[0] - self._begun[0], max(0.0, now[1] - self._begun[1]))
+            self.laps.setdefault(self._stage, []).append((*took, done))
+            self._begun = now
 
     def finish(self) -> None:
         """End the stage."""
@@ -234,7 +240,7 @@ def _with_stages(
     small = _small_config(config, sample, folder)
     import_s, import_core_s = _start_of_interpreter()
     clock = Clock()
-    watch = ChunkWatch()
+    watch = ChunkWatch(clock)
     context = StageContext(get_session(small.spark), small, reporter=watch)
     start_s, start_core_s = clock.lap()
     laps: dict[str, tuple[float, float]] = {}
@@ -246,9 +252,10 @@ def _with_stages(
             *(result.stage, *laps[result.stage]),
         )
 
-    run_stages(context, stages_named([]), note)
-    gather_counts(context)
-    end_s, end_core_s = clock.lap()
+    with clock.watching():
+        run_stages(context, stages_named([]), note)
+        gather_counts(context)
+        end_s, end_core_s = clock.lap()
     n_clips = context.warehouse.read("clips").count()
     shapes = tuple(shape for _, shape in sample)
     mean, pixel_frames = mean_shape(shapes)
@@ -317,10 +324,10 @@ def _small_config(
 
 def _start_of_interpreter() -> tuple[float, float]:
     """Return what it takes until a command's own modules are imported."""
-    started, before = time.perf_counter(), tree_seconds()
+    clock = Clock()
     command = [sys.executable, "-c", "import acav_spark.cli, acav_spark.ingest.job"]
     subprocess.run(command, check=True)  # noqa: S603 - our own interpreter
-    return time.perf_counter() - started, max(0.0, tree_seconds() - before)
+    return clock.lap()
 
 
 def _machine() -> str:

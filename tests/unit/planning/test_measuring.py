@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from acav_spark.media.sandbox import Limits
 from acav_spark.planning import VideoShape
 from acav_spark.planning.fixed import StageTimes, stage_rates
 from acav_spark.planning.measuring import MeasuringTask, line_through, measure_items
-from acav_spark.planning.processor import Clock, tree_seconds
+from acav_spark.planning.processor import Clock, Times, lost_seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +78,36 @@ def test_processor_time_counts_children_that_have_ended() -> None:
     wall_s, core_s = clock.lap()
     assert core_s >= 0.29
     assert wall_s > 0
-    assert tree_seconds() >= core_s
+    assert clock.look() >= core_s
+
+
+def test_processor_time_counts_those_that_nobody_waited_for() -> None:
+    child = "import time\nwhile time.process_time() < 0.3: pass\ntime.sleep(1)"
+    parent = (
+        "import subprocess, sys; "
+        f"subprocess.Popen([sys.executable, '-c', {child!r}]).communicate()"
+    )
+    clock = Clock()
+    begun = clock.look()
+    started = subprocess.Popen([sys.executable, "-c", parent])
+    while clock.look() < begun + 0.3:
+        time.sleep(0.05)
+    before = clock.look()
+    # Its child goes to init, which this process cannot see.
+    started.kill()
+    started.wait()
+    assert clock.look() >= before - 0.02  # two ticks of the system's clock
+
+
+def test_time_is_lost_only_where_nobody_waited() -> None:
+    one, two, three = (1, 0.0), (2, 0.0), (3, 0.0)
+    seen = {one: Times(1.0, 0.5), two: Times(5.0, 2.0), three: Times(1.0, 0.0)}
+    assert lost_seconds(seen, {one: Times(2.0, 7.5), three: Times(1.0, 0.0)}) == 0
+    assert lost_seconds(seen, {one: Times(2.0, 0.5), three: Times(1.0, 0.0)}) == 7
+    # One of two that ended was waited for.
+    assert lost_seconds(seen, {one: Times(2.0, 1.5)}) == 7
+    # A child that was never seen was waited for.
+    assert lost_seconds(seen, {**seen, one: Times(1.0, 3.0)}) == 0
 
 
 def test_items_of_made_videos_are_measured(tmp_path: Path) -> None:
