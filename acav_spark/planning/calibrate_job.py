@@ -146,13 +146,9 @@ def calibrate(config: Config, defaults: Rates, *, n_rows: int = 20_000) -> Rates
     _logger.info("measuring items n_videos=%d", len(sample))
     # In a process of its own, so that the session below starts as a command's does.
     context = multiprocessing.get_context("spawn")
-    try:
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
-            task = _task(config, sample, n_rows)
-            costs = pool.submit(measure_items, task).result()
-    except ValueError as error:
-        msg = f"input.uri: {error}. Name a folder of longer videos."
-        raise ConfigError(msg) from error
+    task = _task(config, sample, n_rows)
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        costs = pool.submit(measure_items, task).result()
     measured = _with_items(defaults, task, costs, shapes)
     with TemporaryDirectory(prefix="acav_plan_") as folder:
         return _with_stages(measured, config, sample, folder)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from acav_spark.clustering.sgd_kmeans import SGDKMeans
-from acav_spark.errors import MediaError
+from acav_spark.errors import ConfigError, MediaError
 from acav_spark.features.registry import create_extractor
 from acav_spark.media.isolated import decode_clip_isolated, probe_isolated
 from acav_spark.media.sandbox import Limits, Sandbox
@@ -91,7 +91,7 @@ def measure_items(task: MeasuringTask) -> ItemCosts:
 
     Raises
     ------
-    ValueError
+    ConfigError
         If no clip can be cut out of the videos.
     """
     costs = ItemCosts()
@@ -167,10 +167,10 @@ def _measure_videos(
             clips.append((uri, clip.start_s, clip.end_s, of_clip))
     if not clips:
         msg = (
-            f"expected videos of which a clip of {task.clip_duration_s:g} s can be "
-            f"cut, got none among {len(task.videos)}"
+            f"input.uri: expected videos of which a clip of {task.clip_duration_s:g} s "
+            f"can be cut, got none among {len(task.videos)}. Name longer videos."
         )
-        raise ValueError(msg)
+        raise ConfigError(msg)
     costs.probe_video_core_s = statistics.fmean(probes)
     costs.segment_pixel_frame_core_s, costs.segment_second_core_s = line_through(
         pixel_frames, seconds, times
@@ -278,7 +278,7 @@ def _measure_selection(task: MeasuringTask, costs: ItemCosts) -> None:
     shared = generator.integers(k, size=(task.n_rows, 1))
     own = generator.integers(k, size=(task.n_rows, n_views))
     ids = np.where(generator.random(own.shape) < 0.4, shared, own).astype(np.uint16)
-    n_picks = max(task.per_batch, task.n_rows // 3)
+    n_picks = max(1, task.n_rows // 3)
     for is_warm in (False, True):
         clock = Clock()
         batch_greedy(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from planned import SETTINGS, SHAPE, rates, workload
 from samples import write_video
 
+from acav_spark.errors import ConfigError
 from acav_spark.media.sandbox import Limits
 from acav_spark.planning import VideoShape
 from acav_spark.planning.fixed import StageTimes, stage_rates
@@ -153,5 +154,5 @@ def test_videos_too_short_for_a_clip_are_refused(tmp_path: Path) -> None:
         batch_size=100,
         per_batch=10,
     )
-    with pytest.raises(ValueError, match="a clip of 2 s can be cut, got none among 1"):
+    with pytest.raises(ConfigError, match="clip of 2 s can be cut, got none among 1"):
         measure_items(task)
