@@ -13,16 +13,21 @@ from rich.table import Table
 from acav_spark._version import __version__
 from acav_spark.cli_download import download
 from acav_spark.cli_import import import_features
-from acav_spark.cli_support import (
-    CONSOLE,
-    STDOUT,
+
+# typer reads annotations at run time.
+from acav_spark.cli_options import (  # noqa: TC001
     ConfigFile,
     OnChange,
-    Options,
     Overrides,
     Quiet,
     Refit,
     Verbose,
+)
+from acav_spark.cli_plan import plan
+from acav_spark.cli_support import (
+    CONSOLE,
+    STDOUT,
+    Options,
     fail,
     opened,
     opened_for_reading,
@@ -312,6 +317,9 @@ def make_corpus(
 
         write_corpus(folder, n_videos=n_videos, seed=seed, progress=progress)
     CONSOLE.print(f"{n_videos} videos in {folder / 'videos'}")
+
+
+app.command(rich_help_panel=_CURATE)(plan)
 
 
 @app.command(rich_help_panel=_CURATE)

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+# typer reads annotations at run time.
+from acav_spark.cli_options import ConfigFile, Overrides, Quiet, Verbose  # noqa: TC001
 from acav_spark.cli_support import (
     CONSOLE,
-    ConfigFile,
     Options,
-    Overrides,
-    Quiet,
-    Verbose,
     set_up_logging,
 )
 from acav_spark.media.sandbox import Limits

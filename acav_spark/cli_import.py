@@ -7,13 +7,10 @@ from typing import Annotated
 
 import typer
 
+# typer reads annotations at run time.
+from acav_spark.cli_options import ConfigFile, OnChange, Overrides, Quiet, Verbose  # noqa: TC001
 from acav_spark.cli_support import (
-    ConfigFile,
-    OnChange,
     Options,
-    Overrides,
-    Quiet,
-    Verbose,
     opened,
     tell,
 )

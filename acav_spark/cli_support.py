@@ -10,7 +10,7 @@ import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from rich.console import Console
@@ -34,44 +34,9 @@ CONSOLE = Console(stderr=True, highlight=False)
 STDOUT = Console(highlight=False)
 """What a command prints."""
 
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        help="Configuration file, or one of the package's: demo, local, paper.",
-        envvar="ACAV_CONFIG",
-    ),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        "-s",
-        help="Override an option, such as selection.size=500; repeatable.",
-    ),
-]
-Refit = Annotated[
-    bool,
-    typer.Option(
-        "--refit",
-        help="Learn anew what was learnt from the whole: codebooks, automatic k.",
-    ),
-]
-OnChange = Annotated[
-    str | None,
-    typer.Option(
-        "--on-change",
-        help="Rows made under other settings: error, keep or recompute "
-        "(execution.on_change).",
-    ),
-]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Log more; show stack traces.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")]
-
 _CONF = Path(__file__).with_name("conf")
+# Other files of that folder hold what ``acav plan`` reckons with.
+_OWN = ("demo", "local", "paper")
 _CHOICES = ("error", "keep", "recompute")
 
 
@@ -109,10 +74,9 @@ def config_path(given: Path | None) -> Path | None:
     """Return a file as it was given, or one of the package's own by its bare name."""
     if given is None or given.suffix or given.is_file() or len(given.parts) > 1:
         return given
-    own = _CONF / f"{given.name}.yaml"
-    if own.exists():
-        return own
-    known = ", ".join(sorted(path.stem for path in _CONF.glob("*.yaml")))
+    if given.name in _OWN:
+        return _CONF / f"{given.name}.yaml"
+    known = ", ".join(_OWN)
     msg = f"--config: expected a file, or one of {known}; got {str(given)!r}."
     raise ConfigError(msg)
 

@@ -17,8 +17,14 @@ def conf(name: str) -> Config:
     return load_config(CONF / name).config
 
 
-@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda p: p.name)
-def test_every_file_in_conf_loads(path: Path) -> None:
+# What the planner reckons with is no configuration.
+CONFIGURATIONS = sorted(
+    {*CONF.glob("*.yaml")} - {CONF / "prices.yaml", CONF / "hardware.yaml"}
+)
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda p: p.name)
+def test_every_configuration_in_conf_loads(path: Path) -> None:
     config = load_config(path).config
     KeywordMatcher(config.ingest.excluded_keywords)
 

@@ -105,6 +105,8 @@ def test_the_wheel_carries_what_is_read_at_run_time(bare: Path) -> None:
     ).stdout
     for name in (
         "conf/paper.yaml",
+        "conf/prices.yaml",
+        "conf/rates.json",
         "conf/keywords/gaming.txt",
         "conf/queries/keywords.txt",
         "report/report.html.j2",
