@@ -6,13 +6,9 @@ the file is fetched by the code that reads remote media elsewhere, with its rule
 
 from __future__ import annotations
 
-from acav_spark.download.downloading import (
-    DownloadRules,
-    DownloadSummary,
-    download,
-    wanted_items,
-)
+from acav_spark.download.downloading import download, wanted_items
 from acav_spark.download.items import Item, item_from_row, item_from_text
+from acav_spark.download.rules import DownloadRules, DownloadSummary
 
 __all__ = [
     "DownloadRules",
