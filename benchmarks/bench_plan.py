@@ -136,7 +136,7 @@ def run_and_watch(videos: Path, warehouse: Path) -> dict[str, object]:
     from acav_spark.cli_support import CONSOLE, Options, opened
     from acav_spark.pipeline import run_stages, stages_named
     from acav_spark.planning.processor import Clock
-    from acav_spark.report.job import gather_counts
+    from acav_spark.report.counts_job import gather_counts
     from acav_spark.report.text import funnel_table
 
     clock = Clock()

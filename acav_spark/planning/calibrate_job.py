@@ -230,7 +230,7 @@ def _with_stages(
 ) -> Rates:
     """Run all stages on the sample, and return the rates with what is fixed."""
     from acav_spark.context import StageContext
-    from acav_spark.report.job import gather_counts
+    from acav_spark.report.counts_job import gather_counts
     from acav_spark.session import get_session
 
     small = _small_config(config, sample, folder)
