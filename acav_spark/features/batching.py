@@ -22,8 +22,8 @@ EXTRACTOR_FAILED: Final = "extractor_failed"
 DEVICE_MEMORY: Final = "device_memory"
 """Failure code: the device has no memory for the clip alone."""
 MAX_BATCH: Final = 256
+FIRST: Final = 8
 _logger = logging.getLogger(__name__)
-_FIRST: Final = 8
 # Full batches of one size that are timed, after one that warms up.
 _N_TIMED: Final = 2
 # A doubled batch has to be so much faster a clip, or the former size stays.
@@ -40,10 +40,12 @@ class BatchSize:
     ----------
     fixed : int, default 0
         Size to use from the start and to keep, but for lack of memory; 0 to find one.
+    first : int, default 8
+        Size to begin with, where one is to be found.
     """
 
-    def __init__(self, fixed: int = 0) -> None:
-        self.current = fixed or _FIRST
+    def __init__(self, fixed: int = 0, first: int = FIRST) -> None:
+        self.current = fixed or min(first, MAX_BATCH)
         self._limit = fixed or MAX_BATCH
         self._is_settled = bool(fixed)
         self._best = (0.0, self.current)  # clips/s, size

@@ -35,6 +35,10 @@ class Extractor(Protocol):
         Waveform it wants; None when it does not listen.
     wants_gpu : bool
         Whether an accelerator makes it faster.
+
+    Two more are looked for and need not be there: ``preferred_batch`` (int), clips that
+    it should get at once to begin with, and ``placement_options`` (tuple of str),
+    options that say where it runs and never change a vector.
     """
 
     name: str

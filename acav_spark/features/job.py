@@ -140,9 +140,11 @@ def _retire(context: StageContext) -> int:
 def extractor_hash(config: Config, name: str) -> str:
     """Return the hash of what shapes the rows of one extractor."""
     chosen = _find(config, name)
-    version = create_extractor(chosen.name, chosen.options).version
+    extractor = create_extractor(chosen.name, chosen.options)
     settings = chosen.model_dump(mode="json", exclude={"imported"})
-    parts: list[object] = [STAGE, settings, version]
+    for option in getattr(extractor, "placement_options", ()):
+        settings["options"].pop(option, None)
+    parts: list[object] = [STAGE, settings, extractor.version]
     if are_clips_cut(config):  # what is coded anew looks and sounds a little different
         parts.append(files_hash(config))
     return section_hash(*parts)

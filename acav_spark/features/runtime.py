@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from acav_spark.features.batching import BatchSize, extract_batch
+from acav_spark.features.batching import FIRST, BatchSize, extract_batch
 from acav_spark.features.board import Board, Times, Wanted
 from acav_spark.features.extraction import grouped_by_source
 
@@ -96,8 +96,9 @@ def extract_ahead(
         If an extractor does not keep its interface.
     """
     sizes = {} if sizes is None else sizes
-    for name in extractors:
-        sizes.setdefault(name, BatchSize(ahead.batch_size))
+    for name, extractor in extractors.items():
+        first = getattr(extractor, "preferred_batch", FIRST)
+        sizes.setdefault(name, BatchSize(ahead.batch_size, first))
     board = Board(extractors, sizes, n_lanes=ahead.n_lanes, max_bytes=ahead.max_bytes)
     lanes = [
         threading.Thread(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from acav_spark.errors import DeviceMemoryError, MediaError
 from acav_spark.features.networks.device import find_place
 from acav_spark.features.networks.options import (
+    PLACEMENT_OPTIONS,
     NetworkOptions,
     Published,
     chosen_weights,
@@ -68,6 +69,8 @@ class Network:
     video_sampling: VideoSampling | None = None
     audio_sampling: AudioSampling | None = None
     wants_gpu = True
+
+    placement_options: tuple[str, ...] = PLACEMENT_OPTIONS
 
     # Changes with whatever changes vectors: sampling, preprocessing, taps, pooling.
     revision: ClassVar[str] = "1"

@@ -11,7 +11,11 @@ from acav_spark.features.networks.log_mel import (
     examples,
     log_mel_module,
 )
-from acav_spark.features.networks.options import Published, Weights
+from acav_spark.features.networks.options import (
+    PLACEMENT_OPTIONS,
+    Published,
+    Weights,
+)
 from acav_spark.features.networks.weights import weights_file
 from acav_spark.media.types import AudioSampling
 
@@ -68,6 +72,7 @@ class VGGish(Network):
     modality = "audio"
     dimensions = (64, 128, 256, 512, 128)
     audio_sampling: AudioSampling | None = AudioSampling(sample_rate_hz=RATE_HZ)
+    placement_options = (*PLACEMENT_OPTIONS, "pca")  # its hash is in the version
     views_per_pass = 64
     preferred_batch = 32
     published = Published(

@@ -275,3 +275,21 @@ def test_times_add_up() -> None:
     assert sum(one.decode_s for one in times) >= 0.1
     # It had to wait for the first clip, all the time that this took.
     assert sum(one.wait_s for one in times) >= 0.015
+
+
+def test_batches_begin_at_the_size_that_the_extractor_prefers() -> None:
+    decoder = Made()
+
+    class Slow(Echo):
+        preferred_batch = 3
+
+        def extract(
+            self, clips: Sequence[DecodedClip]
+        ) -> list[tuple[NDArray[np.float32], ...]]:
+            while decoder.n_decoded < 9:
+                time.sleep(0.001)
+            return super().extract(clips)
+
+    slow = Slow("a")
+    results_of([items_of(9, ["a"])], [slow], decoder, Ahead())
+    assert max(len(numbers) for numbers in slow.calls) == 3
