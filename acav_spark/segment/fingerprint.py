@@ -35,8 +35,8 @@ _SILENT: Final = 1e-8
 # A tone or hum changes by less than this share of its energy, codecs' noise included.
 # Even noise of constant loudness changes by a fifth.
 _STEADY: Final = 0.01
-# Stamps in milliseconds, and those of encoders, are off by less than that.
-_JITTER_S: Final = 0.02
+# Stamps go back and forth by up to a packet of some 20 to 60 ms: samples are counted.
+_JITTER_S: Final = 0.1
 _BATCH_S: Final = 3.0
 _TIME_TOLERANCE_S: Final = 1e-6
 _BIT_VALUES: Final = np.uint32(1) << np.arange(N_BITS, dtype=np.uint32)

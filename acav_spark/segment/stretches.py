@@ -30,7 +30,7 @@ _POWERS: Final = 3 ** np.arange(N_PER_WORD)
 
 
 class FrameSampler:
-    """Takes packed elements of frames in order; keeps one of each quarter of a second."""
+    """Takes elements of frames in order; keeps a frame of each quarter of a second."""
 
     def __init__(self) -> None:
         self._times_s = [np.empty(0)]
