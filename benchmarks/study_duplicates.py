@@ -27,13 +27,12 @@ import time
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from copies import COPIES, LENGTH_S, ORIGINAL, make_copy, real_clips
-from numpy.typing import NDArray
 from record import about
 from synthetic_clips import Change, ClipMaker, Signed, cells_of, measured_change, sound
 
@@ -51,6 +50,9 @@ from acav_spark.segment.measure import measure_video
 from acav_spark.segment.signature import coarse_signature
 from acav_spark.segment.stretches import stretch_elements
 from acav_spark.session import get_session
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PACKAGES = ("av", "numpy", "scipy", "pyspark", "imageio-ffmpeg")
 LEAST_RECALL, LEAST_PRECISION = 0.95, 0.99
@@ -83,6 +85,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, help="folder that keeps the copies")
     parser.add_argument("--master", default="local[2]")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--make-only", action="store_true", help="into --scratch")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -90,19 +93,22 @@ def main() -> None:
         clips = real_clips(options.data)[: options.clips]
         clips = clips[SPLITS[options.split] :: 2]
         originals, copies = measured(clips, scratch)
-        films = [cells_of(scratch / clip.stem / "original.mkv") for clip in clips]
-    evidence = compared(originals, copies)
+        evidence = compared(originals, copies)
+        kept = scratch / f"{options.split}_{options.seed}_{options.n}.parquet"
+        if not kept.exists():
+            films = [cells_of(scratch / clip.stem / "original.mkv") for clip in clips]
+            changes = [
+                measured_change(kind, original, *copy)
+                for original, of in zip(originals, copies, strict=True)
+                for kind, copy in of.items()
+            ]
+            pq.write_table(table_of(made(films, changes, options)), kept)
+        synthetic = videos_of(pq.read_table(kept))
     settings = DuplicatesConfig()
     results: dict[str, object] = {}
-    changes = [
-        measured_change(kind, original, *copy)
-        for original, of in zip(originals, copies, strict=True)
-        for kind, copy in of.items()
-    ]
-    tables = {
-        "real": real_videos(originals, copies),
-        "synthetic": made(films, changes, options),
-    }
+    tables = {"real": real_videos(originals, copies), "synthetic": synthetic}
+    if options.make_only:
+        return
     for name, videos in tables.items():
         started = time.monotonic()
         found, n_links = grouped(videos, options.master, settings)
@@ -260,25 +266,43 @@ def made_part(maker: ClipMaker, seed: tuple[int, int]) -> list[Video]:
     return videos[:PER_TASK]
 
 
+def table_of(videos: list[Video]) -> pa.Table:
+    """Return rows as of ``clips``, with the truth beside them."""
+    names = [f"v{number:07d}" for number in range(len(videos))]
+    parts = zip(*(video.signed for video in videos), strict=True)
+    evidence = [pa.array(values, pa.binary()) for values in parts]
+    return pa.table(
+        {
+            "clip_id": names,
+            "video_id": names,
+            **dict(zip(EVIDENCE[:-1], evidence, strict=True)),
+            EVIDENCE[-1]: pa.nulls(len(videos), pa.binary()),
+            "duration_s": [float(video.duration_s) for video in videos],
+            "n_pixels": [video.n_pixels for video in videos],
+            "group": [video.group for video in videos],
+            "kind": [video.kind for video in videos],
+        }
+    )
+
+
+def videos_of(table: pa.Table) -> list[Video]:
+    """Return the videos of such rows."""
+    columns = [table[name].to_pylist() for name in EVIDENCE[:-1]]
+    rest = [table[name].to_pylist() for name in ("group", "kind")]
+    sizes = [table[name].to_pylist() for name in ("duration_s", "n_pixels")]
+    return [
+        Video(group, kind, Signed(*evidence), *size)
+        for group, kind, *evidence, size in zip(
+            *rest, *columns, zip(*sizes, strict=True), strict=True
+        )
+    ]
+
+
 def grouped(
     videos: list[Video], master: str, settings: DuplicatesConfig
 ) -> tuple[NDArray[np.int64], int]:
     """Return the video kept of each one's group, by the stage, and count the links."""
-    names = [f"v{number:07d}" for number in range(len(videos))]
-    columns = [
-        pa.array(values, pa.binary())
-        for values in zip(*(v.signed for v in videos), strict=True)
-    ]
-    table = pa.table(
-        {
-            "clip_id": names,
-            "video_id": names,
-            **dict(zip(EVIDENCE, columns, strict=False)),
-            EVIDENCE[-1]: pa.nulls(len(videos), pa.binary()),
-            "duration_s": [float(video.duration_s) for video in videos],
-            "n_pixels": [video.n_pixels for video in videos],
-        }
-    )
+    table = table_of(videos)
     with tempfile.TemporaryDirectory() as scratch:
         path = f"{scratch}/clips.parquet"
         pq.write_table(table, path, row_group_size=10_000)
@@ -317,8 +341,8 @@ def reported(
     recall, precision = n_right / n_true, n_right / max(n_found, 1)
     print(
         f"{name}: {len(videos)} videos, {n_true} pairs of copies: recall {recall:.4f}, "
-        f"precision {precision:.4f} ({n_found - n_right} wrong pairs); {n_links} links, "
-        f"{seconds:.0f} s"
+        f"precision {precision:.4f} ({n_found - n_right} wrong pairs); "
+        f"{n_links} links, {seconds:.0f} s"
     )
     first_of: dict[int, int] = {}
     by_kind: dict[str, list[bool]] = defaultdict(list)

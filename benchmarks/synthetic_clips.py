@@ -4,7 +4,7 @@ Pictures of an original are a random field with the spectrum and the mean of rea
 pictures, to which the movement of a real clip is added, mirrored and shifted: what
 hardly moves there hardly moves here. Its sound is noise in 33 bands whose loudness
 wanders. A copy gets the changes that were measured between one real clip and one copy
-of it, all three of the same pair: which stretches are matched and which of their elements
+of it, all of the same pair: which stretches are matched and which of their elements
 differ, which share of the words stays, which bits of the fingerprint are wrong, and
 by how much it was shifted.
 """
@@ -42,7 +42,6 @@ _N_BANDS: Final = N_BITS + 1
 # Loudness of a band wanders in steps of half a hop.
 _STEP_S: Final = HOP_S / 2
 _BAG_BITS: Final = 248
-Bags = "NDArray[np.bool_]"
 
 
 class Signed(NamedTuple):
@@ -124,11 +123,11 @@ def cells_of(path: Path) -> NDArray[np.float32]:
     kept: list[NDArray[np.uint8]] = []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            if frame.time is not None and frame.time * _RATE >= len(kept):
+            if float(frame.time or 0.0) * _RATE >= len(kept):
                 small = frame.reformat(
                     width=N_CELLS, height=N_CELLS, format="gray", interpolation="AREA"
                 )
-                kept.append(small.to_ndarray())
+                kept.append(small.to_ndarray().astype(np.uint8))
     cells = np.stack(kept).astype(np.float32)
     # Clips that are shorter go on from their start.
     return cells[np.arange(_N_FRAMES) % len(cells)]
@@ -159,7 +158,7 @@ class ClipMaker:
         """Return pictures that nobody took, shape (40, 32, 32)."""
         real = self._films[rng.integers(len(self._films))]
         mean = real.mean(axis=0)
-        moved = np.rot90(real - mean, rng.integers(4), axes=(1, 2))
+        moved = np.rot90(real - mean, int(rng.integers(4)), axes=(1, 2))
         if rng.random() < 0.5:
             moved = moved[:, :, ::-1]
         noise = np.fft.fft2(rng.standard_normal((N_CELLS, N_CELLS)))
@@ -167,7 +166,8 @@ class ClipMaker:
         picture = self._template + field * rng.uniform(0.8, 1.2)
         picture *= max(float(mean.std()), 5.0) / picture.std()
         film = picture + mean.mean() + moved
-        return np.clip(np.rint(film), 0, 255).astype(np.uint8)
+        pictures: NDArray[np.uint8] = np.clip(np.rint(film), 0, 255).astype(np.uint8)
+        return pictures
 
     def original(self, rng: np.random.Generator) -> Signed:
         """Return a clip of ten seconds."""

@@ -125,5 +125,7 @@ def _confirmed(
     )
     # Those that are linked have been compared before.
     unlinked = pairs.join(links, _PAIR, "left_anti").select(*_PAIR)
-    confirmed = links.select(*_PAIR).union(linked_pairs(unlinked, clips, settings))
+    confirmed = links.select(*_PAIR)
+    if not unlinked.isEmpty():
+        confirmed = confirmed.union(linked_pairs(unlinked, clips, settings))
     return pairs.join(confirmed, _PAIR, "semi").select("video_id", "kept")

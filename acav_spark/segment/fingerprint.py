@@ -122,7 +122,8 @@ class FingerprintMeter:
         rate_hz = self._rate_hz / self._factor
         length = round(FRAME_S * rate_hz)
         last_s = (self._first + len(self._low) - length) / rate_hz + self._start_s
-        frames = np.arange(self._next_frame, math.floor(last_s / HOP_S) + 1)
+        last = math.floor(last_s / HOP_S + _TIME_TOLERANCE_S)
+        frames = np.arange(self._next_frame, last + 1)
         if len(frames) == 0:
             return
         places = np.rint((frames * HOP_S - self._start_s) * rate_hz).astype(np.int64)

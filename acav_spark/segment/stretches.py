@@ -70,12 +70,12 @@ def n_stretches(start_s: float, end_s: float) -> int:
 
 def ternary_elements(packed: NDArray[np.uint8]) -> NDArray[np.int8]:
     """Return -1, 0 or 1 for each element, shape (..., 380), of (..., 76) bytes."""
-    return _TERNARY[packed].reshape(*packed.shape[:-1], -1)
+    return _TERNARY[packed].reshape(*packed.shape[:-1], N_ELEMENTS)
 
 
 def packed_elements(ternary: NDArray[np.integer]) -> NDArray[np.uint8]:
     """Return elements of -1, 0 or 1, five in a byte: the reverse."""
-    grouped = ternary.reshape(*ternary.shape[:-1], -1, N_PER_WORD) + 1
+    grouped = ternary.reshape(*ternary.shape[:-1], N_BYTES, N_PER_WORD) + 1
     return (grouped @ _POWERS).astype(np.uint8)
 
 
