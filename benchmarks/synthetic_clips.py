@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_RATE: Final = 4
+# Few pictures have few words, which makes strangers more alike, not less.
+_RATE: Final = 2
 _N_FRAMES: Final = LENGTH_S * _RATE
 _N_BANDS: Final = N_BITS + 1
 # Loudness of a band wanders in steps of half a hop.
@@ -119,7 +120,7 @@ def _wrong_bits(original: bytes, copy: bytes) -> tuple[int, NDArray[np.uint32]]:
 
 
 def cells_of(path: Path) -> NDArray[np.float32]:
-    """Return the pictures of a clip in 32 by 32 cells, four a second."""
+    """Return the pictures of a clip in 32 by 32 cells, two a second."""
     kept: list[NDArray[np.uint8]] = []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -138,7 +139,7 @@ class ClipMaker:
 
     Parameters
     ----------
-    films : sequence of ndarray of float32, shape (40, 32, 32)
+    films : sequence of ndarray of float32, shape (20, 32, 32)
         Pictures of real clips.
     changes : sequence of Change
         Of which copies get one each.
@@ -155,7 +156,7 @@ class ClipMaker:
         self._spectrum = np.abs(np.fft.fft2(means - self._template)).mean(axis=0)
 
     def film(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Return pictures that nobody took, shape (40, 32, 32)."""
+        """Return pictures that nobody took, shape (20, 32, 32)."""
         real = self._films[rng.integers(len(self._films))]
         mean = real.mean(axis=0)
         moved = np.rot90(real - mean, int(rng.integers(4)), axes=(1, 2))

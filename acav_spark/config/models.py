@@ -107,13 +107,13 @@ class DuplicatesConfig(Section):
         description="Whether near-duplicates are looked for, and rejected but for one.",
     )
     min_similarity: float = Field(
-        default=0.45,
+        default=0.4,
         gt=0,
         le=1,
         description="Similarity of coarse signatures from which pictures alone decide.",
     )
     min_agreement: float = Field(
-        default=0.88,
+        default=0.85,
         gt=0,
         le=1,
         description="Agreement of elements from which pictures alone decide.",
@@ -165,7 +165,7 @@ class DuplicatesConfig(Section):
         "unlike, with more bands.",
     )
     n_sound_keys: int = Field(
-        default=32,
+        default=48,
         ge=0,
         le=1000,
         description="Words of a clip's sound by which it is looked for, at most.",

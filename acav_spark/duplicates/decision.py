@@ -74,19 +74,28 @@ def are_copies(
         If there are not as many of both, or one is not a signature.
     """
     agreement = paired_agreement(first.elements, second.elements)
+    is_copy = np.zeros(len(agreement), dtype=np.bool_)
+    # Most candidates look another way: their words and sounds need no comparison.
+    least = min(rule.min_agreement, rule.min_agreement_with_sound)
+    seen = np.flatnonzero(agreement >= least)
     similarity = paired_similarity(
-        [without_flat(coarse) for coarse in first.signatures],
-        [without_flat(coarse) for coarse in second.signatures],
+        *(
+            [without_flat(clips.signatures[place]) for place in seen.tolist()]
+            for clips in (first, second)
+        )
     )
-    is_copy = (similarity >= rule.min_similarity) & (agreement >= rule.min_agreement)
-    is_open = ~is_copy
+    is_sure = agreement[seen] >= rule.min_agreement
+    is_sure &= similarity >= rule.min_similarity
+    is_copy[seen[is_sure]] = True
+    is_open = ~is_sure & (agreement[seen] >= rule.min_agreement_with_sound)
     is_open &= similarity >= rule.min_similarity_with_sound
-    is_open &= agreement >= rule.min_agreement_with_sound
-    places = np.flatnonzero(is_open).tolist()
+    heard = seen[is_open]
     errors = paired_bit_errors(
-        [first.fingerprints[place] for place in places],
-        [second.fingerprints[place] for place in places],
+        *(
+            [clips.fingerprints[place] for place in heard.tolist()]
+            for clips in (first, second)
+        )
     )
     # No common sound is NaN, which is not below anything.
-    is_copy[places] = errors <= rule.max_bit_errors
+    is_copy[heard] = errors <= rule.max_bit_errors
     return is_copy

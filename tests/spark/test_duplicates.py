@@ -152,7 +152,7 @@ def test_of_copies_the_best_stays_until_a_better_one_comes_or_it_goes(
         find_duplicates(make_context(*strict))
     kept = make_context(*strict, "execution.on_change=keep")
     assert find_duplicates(kept).is_unchanged
-    assert kept.config.duplicates.min_similarity == 0.45
+    assert kept.config.duplicates.min_similarity == 0.4
 
     _plant(context, {"p": _copies(rng, originals, 0.9)}, duration_s=90.0)
     find_duplicates(context)
