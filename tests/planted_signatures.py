@@ -1,13 +1,64 @@
-"""Coarse signatures made without videos, and copies of a wanted similarity."""
+"""What clips are compared by, made without videos, and copies of a wanted likeness."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from acav_spark.segment.signature import FINE_FRAME, N_VALUES, STRETCH_BYTES
-from acav_spark.segment.signature_elements import N_WORDS
+from acav_spark.segment.signature import FINE_FRAME, STRETCH_BYTES
+from acav_spark.segment.signature_elements import N_ELEMENTS, N_WORDS
+from acav_spark.segment.stretches import N_BYTES, N_VALUES, packed_elements
 
 _N_BITS = 248
+
+
+class PlantedClip(NamedTuple):
+    """What a clip is compared by."""
+
+    signature: bytes
+    elements: bytes
+    fingerprint: bytes = b""
+
+
+def planted_clip(
+    rng: np.random.Generator, *, is_flat: bool = False, has_sound: bool = False
+) -> PlantedClip:
+    """Return a clip of six stretches that is like no other one."""
+    looks = rng.choice([-1, 0, 1], size=(6, N_ELEMENTS)) * (not is_flat)
+    return PlantedClip(
+        signature(rng, is_flat=is_flat),
+        packed_elements(looks).tobytes(),
+        sound_of(rng) if has_sound else b"",
+    )
+
+
+def planted_copy(
+    clip: PlantedClip,
+    similarity: float,
+    rng: np.random.Generator,
+    *,
+    agreement: float = 0.95,
+) -> PlantedClip:
+    """Return a copy with so much of the words and elements, and the same sound."""
+    return PlantedClip(
+        copy_of(clip.signature, similarity, rng),
+        looks_like(clip.elements, agreement, rng),
+        clip.fingerprint,
+    )
+
+
+def sound_of(rng: np.random.Generator, n_words: int = 92) -> bytes:
+    """Return a fingerprint that is like no other one."""
+    return rng.integers(1, 2**32, size=n_words, dtype=np.uint32).tobytes()
+
+
+def looks_like(elements: bytes, agreement: float, rng: np.random.Generator) -> bytes:
+    """Return elements of which so many bytes stay that they agree so far."""
+    packed = np.frombuffer(elements, np.uint8).reshape(-1, N_BYTES).copy()
+    goes = rng.random(packed.shape) >= agreement
+    packed[goes] = rng.integers(N_VALUES, size=int(goes.sum()))
+    return packed.tobytes()
 
 
 def signature(

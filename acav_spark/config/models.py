@@ -148,10 +148,35 @@ class DuplicatesConfig(Section):
         description="Whether near-duplicates are looked for, and rejected but for one.",
     )
     min_similarity: float = Field(
-        default=0.55,
+        default=0.4,
         gt=0,
         le=1,
-        description="Similarity of coarse signatures from which two clips are copies.",
+        description="Similarity of coarse signatures from which pictures alone decide.",
+    )
+    min_agreement: float = Field(
+        default=0.85,
+        gt=0,
+        le=1,
+        description="Agreement of elements from which pictures alone decide.",
+    )
+    max_bit_errors: float = Field(
+        default=0.3,
+        ge=0,
+        le=0.5,
+        description="Share of bits up to which two clips sound the same.",
+    )
+    min_similarity_with_sound: float = Field(
+        default=0.3,
+        gt=0,
+        le=1,
+        description="Similarity of coarse signatures that is enough with the same "
+        "sound.",
+    )
+    min_agreement_with_sound: float = Field(
+        default=0.65,
+        gt=0,
+        le=1,
+        description="Agreement of elements that is enough with the same sound.",
     )
     min_matching_share: float = Field(
         default=0.5,
@@ -179,6 +204,12 @@ class DuplicatesConfig(Section):
         le=16,
         description="MinHash values of a band; more compare fewer clips that are "
         "unlike, with more bands.",
+    )
+    n_sound_keys: int = Field(
+        default=48,
+        ge=0,
+        le=1000,
+        description="Words of a clip's sound by which it is looked for, at most.",
     )
     max_bucket_pairs: int = Field(
         default=64,

@@ -13,23 +13,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from acav_spark.duplicates.hashing import mixed
 from acav_spark.segment.signature import STRETCH_BYTES
-from acav_spark.segment.signature_elements import N_PER_WORD, N_WORDS
+from acav_spark.segment.signature_elements import N_WORDS
+from acav_spark.segment.stretches import FLAT_VALUE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BAG_BYTES: Final = STRETCH_BYTES // N_WORDS
 _N_BITS: Final = STRETCH_BYTES * 8
-# All five elements near zero: what a picture without contrast has in every word.
-_FLAT_VALUE: Final = sum(3**place for place in range(N_PER_WORD))
-# The 64-bit golden ratio and the multipliers of splitmix64.
-_STEP: Final = np.uint64(0x9E3779B97F4A7C15)
-_MIXERS: Final = (
-    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
-    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
-)
-_LAST_SHIFT: Final = np.uint64(31)
 
 
 def n_bands_for(similarity: float, recall: float, n_rows: int) -> int:
@@ -110,9 +103,9 @@ class MinHashBands:
             raise ValueError(msg)
         self._shape = (n_bands, n_rows)
         counters = np.arange(n_bands * n_rows * _N_BITS, dtype=np.uint64)
-        start = _mixed(np.array([seed], dtype=np.uint64))
+        start = mixed(np.array([seed], dtype=np.uint64))
         # A value for each bit: item-major, since a clip has few of them.
-        self._values = _mixed(counters + start).reshape(_N_BITS, n_bands * n_rows)
+        self._values = mixed(counters + start).reshape(_N_BITS, n_bands * n_rows)
         self._bands = np.arange(n_bands, dtype=np.uint64)
 
     def keys(self, coarse: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -142,9 +135,9 @@ class MinHashBands:
         words = np.bitwise_or.reduce(stretches, axis=0)
         items = np.flatnonzero(np.unpackbits(words, bitorder="little"))
         least = self._values[items].min(axis=0).reshape(self._shape)
-        keys = _mixed(self._bands)
+        keys = mixed(self._bands)
         for row in range(self._shape[1]):
-            keys = _mixed(keys ^ least[:, row])
+            keys = mixed(keys ^ least[:, row])
         places = np.roll(least[:, 0], -1)
         return keys.view(np.int64), np.ascontiguousarray(places).view(np.int64)
 
@@ -162,16 +155,8 @@ def _stretches(coarse: bytes) -> NDArray[np.uint8]:
 
 def _flat_stretch() -> NDArray[np.uint8]:
     bits = np.zeros((N_WORDS, 8 * _BAG_BYTES), dtype=np.bool_)
-    bits[:, _FLAT_VALUE] = True
+    bits[:, FLAT_VALUE] = True
     return np.packbits(bits, axis=-1, bitorder="little").ravel()
 
 
 _FLAT_STRETCH: Final = _flat_stretch()
-
-
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return splitmix64 of each value."""
-    mixed = values + _STEP
-    for shift, factor in _MIXERS:
-        mixed = (mixed ^ (mixed >> shift)) * factor
-    return mixed ^ (mixed >> _LAST_SHIFT)

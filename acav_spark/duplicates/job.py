@@ -1,7 +1,7 @@
 """``find_duplicates``: of videos that show the same, one stays accepted.
 
-Not a part of the paper. Clips that may be copies are found by MinHash bands over their
-coarse signatures, compared, and their videos grouped.
+Not a part of the paper. Clips that may be copies are found by keys of picture and
+sound, compared, and their videos grouped; each is compared with the one that stays.
 """
 
 from __future__ import annotations
@@ -9,17 +9,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-import pyarrow as pa
-from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from acav_spark.config import Config, section_hash
-from acav_spark.duplicates.components import connected_groups
-from acav_spark.duplicates.links_job import links_between
+from acav_spark.duplicates.groups_job import verified_duplicates
+from acav_spark.duplicates.links_job import EVIDENCE, links_between
 from acav_spark.errors import StageError
 from acav_spark.ingest.filters import NEAR_DUPLICATE
 from acav_spark.runs import StageResult
-from acav_spark.selection.job import to_arrow
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
@@ -28,8 +25,6 @@ if TYPE_CHECKING:
     from acav_spark.context import StageContext
 
 STAGE: Final = "find_duplicates"
-# Links between videos that the driver joins to groups: some 2 GB.
-MAX_LINKS: Final = 20_000_000
 _READ: Final = ("videos", "segmentations", "clips")
 _IS_MARKED: Final = f"reject_reason = '{NEAR_DUPLICATE}'"
 _CHANGED: Final = ["status", "reject_reason", "duplicate_of"]
@@ -99,11 +94,12 @@ def _judged(
     clips = (
         context.warehouse.read("clips")
         .join(accepted, "video_id", "semi")
-        .select("clip_id", "video_id", "signature", "fine_signature")
+        .select("clip_id", "video_id", *EVIDENCE)
     )
     n_videos = clips.select("video_id").distinct().count()
-    groups, n_links = _groups(context, links_between(clips, settings))
-    marks = _marks(context, groups).persist()
+    links = links_between(clips, settings).persist()
+    n_links = links.count()
+    marks = verified_duplicates(links, clips, _qualities(context), settings).persist()
     rejected = F.lit("rejected").alias("status")
     reason = F.lit(NEAR_DUPLICATE).alias("reject_reason")
     marked = videos.where(_IS_MARKED).select("video_id", "duplicate_of")
@@ -143,7 +139,7 @@ def _judged(
     }
     if counted:
         context.warehouse.update("videos", changes, _CHANGED)
-    for frame in (changes, marks):
+    for frame in (changes, marks, links):
         frame.unpersist()
     n_marked, n_released = counted.get("new", 0), counted.get("lost", 0)
     _logger.info(
@@ -159,30 +155,8 @@ def _judged(
     }
 
 
-def _groups(context: StageContext, links: DataFrame) -> tuple[DataFrame, int]:
-    """Return the hash of each linked video and that of its group; count the links."""
-    hashed = links.select(
-        F.xxhash64("first").alias("first"), F.xxhash64("second").alias("second")
-    )
-    ends = to_arrow(hashed.limit(MAX_LINKS + 1))
-    if ends.num_rows > MAX_LINKS:
-        msg = (
-            f"{STAGE}: expected at most {MAX_LINKS} pairs of videos that show the "
-            "same, got more. Raise duplicates.min_similarity or "
-            "duplicates.min_matching_share, or lower duplicates.max_bucket_pairs."
-        )
-        raise StageError(msg)
-    ids, groups = connected_groups(ends["first"].to_numpy(), ends["second"].to_numpy())
-    table = pa.table({"id": ids, "group": groups})
-    is_arrow = hasattr(links, "toArrow")  # Spark 3.5 takes pandas only
-    frame = context.spark.createDataFrame(
-        table if is_arrow else table.to_pandas(), "id LONG, group LONG"
-    )
-    return frame, ends.num_rows
-
-
-def _marks(context: StageContext, groups: DataFrame) -> DataFrame:
-    """Return each video that goes, and the one of its group that is kept."""
+def _qualities(context: StageContext) -> DataFrame:
+    """Return what decides which video of a group is kept."""
     read = context.warehouse.read
     pixels = (
         read("clips")
@@ -190,20 +164,7 @@ def _marks(context: StageContext, groups: DataFrame) -> DataFrame:
         .agg(F.max(F.col("width").cast("long") * F.col("height")).alias("n_pixels"))
     )
     durations = read("segmentations").select("video_id", "duration_s")
-    by_quality = Window.partitionBy("group").orderBy(
-        # Copies differ by some frames; then the larger picture is worth more.
-        F.round("duration_s").desc_nulls_last(),
-        F.col("n_pixels").desc_nulls_last(),
-        "video_id",
-    )
-    return (
-        pixels.withColumn("id", F.xxhash64("video_id"))
-        .join(groups, "id")
-        .join(durations, "video_id", "left")
-        .withColumn("kept", F.first("video_id").over(by_quality))
-        .where("video_id != kept")
-        .select("video_id", "kept")
-    )
+    return pixels.join(durations, "video_id", "left")
 
 
 def _delete_cuts(context: StageContext) -> None:

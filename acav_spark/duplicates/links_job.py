@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -10,12 +11,13 @@ import pyarrow as pa
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from acav_spark.duplicates.banding import MinHashBands, n_bands_for, without_flat
-from acav_spark.duplicates.verification import paired_similarity
+from acav_spark.duplicates.banding import MinHashBands, n_bands_for
+from acav_spark.duplicates.decision import ClipEvidence, CopyRule, are_copies
+from acav_spark.duplicates.sounds import sound_keys
 from acav_spark.segment.signature_matching import best_alignment, is_match
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from pyspark.sql import DataFrame
 
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 
     _Decide = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
 
+# The columns of ``clips`` that are compared; the last one only where it is stored.
+EVIDENCE: Final = (
+    *("signature", "stretch_elements", "audio_fingerprint"),
+    "fine_signature",
+)
 _PAIR: Final = "first STRING, second STRING"
 
 
@@ -32,7 +39,7 @@ def links_between(clips: DataFrame, settings: DuplicatesConfig) -> DataFrame:
     Parameters
     ----------
     clips : DataFrame
-        ``clip_id``, ``video_id``, ``signature`` and ``fine_signature``.
+        ``clip_id``, ``video_id`` and the columns of ``EVIDENCE``.
     settings : DuplicatesConfig
         Thresholds and bands.
 
@@ -42,19 +49,42 @@ def links_between(clips: DataFrame, settings: DuplicatesConfig) -> DataFrame:
         ``first`` and ``second``, ids of videos, each pair once.
     """
     clips = clips.where("length(signature) > 0")
-    pairs = _candidates(clips, settings)
-    copies = _verified(pairs, clips, "signature", partial(_alike, settings=settings))
-    fine = clips.where("length(fine_signature) > 0")
-    if not fine.isEmpty():
-        key = ["first", "second"]
-        is_fine = fine.select("clip_id", F.lit(True).alias("is_fine"))
-        ends = [is_fine.toDF(end, f"{end}_fine") for end in key]
-        marked = copies.join(ends[0], "first", "left").join(ends[1], "second", "left")
-        surely = F.col("first_fine") & F.col("second_fine")
-        both = marked.where(surely).select(*key)
-        coarse = marked.where(~F.coalesce(surely, F.lit(False))).select(*key)
-        copies = coarse.union(_verified(both, fine, "fine_signature", _same))
+    copies = _copies(_candidates(clips, settings), clips, settings)
     return _linked(copies, clips, settings.min_matching_share)
+
+
+def linked_pairs(
+    pairs: DataFrame, clips: DataFrame, settings: DuplicatesConfig
+) -> DataFrame:
+    """Return which pairs of videos show the same, comparing all of their clips.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        ``first`` and ``second``, ids of videos.
+    clips, settings
+        As for ``links_between``.
+
+    Returns
+    -------
+    DataFrame
+        ``first`` and ``second`` of those that do, the lesser id first.
+    """
+    clips = clips.where("length(signature) > 0")
+    ends = [
+        clips.select(
+            F.col("video_id").alias(end), F.col("clip_id").alias(f"{end}_clip")
+        )
+        for end in ("first", "second")
+    ]
+    met = (
+        pairs.join(ends[0], "first")
+        .join(ends[1], "second")
+        .select(
+            F.col("first_clip").alias("first"), F.col("second_clip").alias("second")
+        )
+    )
+    return _linked(_copies(met, clips, settings), clips, settings.min_matching_share)
 
 
 def _candidates(clips: DataFrame, settings: DuplicatesConfig) -> DataFrame:
@@ -63,13 +93,14 @@ def _candidates(clips: DataFrame, settings: DuplicatesConfig) -> DataFrame:
     However many clips share a bucket, each is paired with the next few only: its pairs
     grow with the clips, not with their square, and copies still make a chain.
     """
-    buckets = clips.select("clip_id", "signature").mapInArrow(
+    buckets = clips.select("clip_id", "signature", "audio_fingerprint").mapInArrow(
         partial(
             _bucketed,
             n_bands=n_bands_for(
                 settings.band_similarity, settings.band_recall, settings.band_rows
             ),
             n_rows=settings.band_rows,
+            n_sound_keys=settings.n_sound_keys,
             seed=settings.seed,
         ),
         "clip_id STRING, bucket LONG, place LONG",
@@ -91,33 +122,65 @@ def _candidates(clips: DataFrame, settings: DuplicatesConfig) -> DataFrame:
 
 
 def _bucketed(
-    batches: Iterable[pa.RecordBatch], *, n_bands: int, n_rows: int, seed: int
+    batches: Iterable[pa.RecordBatch],
+    *,
+    n_bands: int,
+    n_rows: int,
+    n_sound_keys: int,
+    seed: int,
 ) -> Iterable[pa.RecordBatch]:
     bands = MinHashBands(n_bands=n_bands, n_rows=n_rows, seed=seed)
     for batch in batches:
         hashed = [bands.keys(coarse) for coarse in batch["signature"].to_pylist()]
-        n_keys = [len(keys) for keys, _ in hashed]
-        rows = pa.array(np.repeat(np.arange(len(n_keys)), n_keys))
+        heard = [
+            sound_keys(fingerprint or b"", n_sound_keys, seed)
+            for fingerprint in batch["audio_fingerprint"].to_pylist()
+        ]
+        keys = [keys for keys, _ in hashed] + heard
+        # Clips that share more than one word of sound come next to each other.
+        places = [places for _, places in hashed] + [np.roll(k, -1) for k in heard]
+        rows = np.tile(np.arange(batch.num_rows), 2)
         empty = np.empty(0, dtype=np.int64)
         yield pa.RecordBatch.from_arrays(
             [
-                batch["clip_id"].take(rows),
-                pa.array(np.concatenate([empty, *(keys for keys, _ in hashed)])),
-                pa.array(np.concatenate([empty, *(places for _, places in hashed)])),
+                batch["clip_id"].take(pa.array(rows.repeat([len(k) for k in keys]))),
+                pa.array(np.concatenate([empty, *keys])),
+                pa.array(np.concatenate([empty, *places])),
             ],
             ["clip_id", "bucket", "place"],
         )
 
 
-def _verified(
-    pairs: DataFrame, clips: DataFrame, column: str, decide: _Decide
+def _copies(
+    pairs: DataFrame, clips: DataFrame, settings: DuplicatesConfig
 ) -> DataFrame:
-    """Return the pairs, of two videos each, whose signatures agree."""
+    """Return the pairs of clips, of two videos each, that are copies."""
+    rule = CopyRule(
+        **{limit.name: getattr(settings, limit.name) for limit in fields(CopyRule)}
+    )
+    copies = _verified(pairs, clips, EVIDENCE[:-1], partial(_alike, rule=rule))
+    fine = clips.where("length(fine_signature) > 0")
+    if fine.isEmpty():
+        return copies
+    key = ["first", "second"]
+    is_fine = fine.select("clip_id", F.lit(True).alias("is_fine"))
+    ends = [is_fine.toDF(end, f"{end}_fine") for end in key]
+    marked = copies.join(ends[0], "first", "left").join(ends[1], "second", "left")
+    surely = F.col("first_fine") & F.col("second_fine")
+    both = marked.where(surely).select(*key)
+    coarse = marked.where(~F.coalesce(surely, F.lit(False))).select(*key)
+    return coarse.union(_verified(both, fine, EVIDENCE[-1:], _same))
+
+
+def _verified(
+    pairs: DataFrame, clips: DataFrame, columns: Sequence[str], decide: _Decide
+) -> DataFrame:
+    """Return the pairs, of two videos each, that are copies by these columns."""
     ends = [
         clips.select(
             F.col("clip_id").alias(end),
             F.col("video_id").alias(f"{end}_video"),
-            F.col(column).alias(f"{end}_signature"),
+            *(F.col(name).alias(f"{end}_{name}") for name in columns),
         )
         for end in ("first", "second")
     ]
@@ -125,21 +188,26 @@ def _verified(
         pairs.join(ends[0], "first")
         .join(ends[1], "second")
         .where("first_video != second_video")
-        .select("first", "second", "first_signature", "second_signature")
+        .drop("first_video", "second_video")
         .mapInArrow(decide, _PAIR)
     )
 
 
 def _alike(
-    batches: Iterable[pa.RecordBatch], *, settings: DuplicatesConfig
+    batches: Iterable[pa.RecordBatch], *, rule: CopyRule
 ) -> Iterable[pa.RecordBatch]:
     for batch in batches:
         first, second = (
-            [without_flat(coarse) for coarse in batch[f"{end}_signature"].to_pylist()]
+            ClipEvidence(
+                *(
+                    [value or b"" for value in batch[f"{end}_{name}"].to_pylist()]
+                    for name in EVIDENCE[:-1]
+                )
+            )
             for end in ("first", "second")
         )
-        is_alike = paired_similarity(first, second) >= settings.min_similarity
-        yield batch.select(["first", "second"]).filter(pa.array(is_alike))
+        is_copy = are_copies(first, second, rule)
+        yield batch.select(["first", "second"]).filter(pa.array(is_copy))
 
 
 def _same(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
@@ -147,8 +215,8 @@ def _same(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         is_same = [
             is_match(best_alignment(first, second))
             for first, second in zip(
-                batch["first_signature"].to_pylist(),
-                batch["second_signature"].to_pylist(),
+                batch["first_fine_signature"].to_pylist(),
+                batch["second_fine_signature"].to_pylist(),
                 strict=True,
             )
         ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from acav_spark.duplicates.counting import bits_set
 from acav_spark.segment.signature import STRETCH_BYTES
 from acav_spark.segment.signature_elements import N_WORDS
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 _BAG_BYTES: Final = STRETCH_BYTES // N_WORDS
 _PADDED_BYTES: Final = 32
-_N_ONES: Final = np.unpackbits(
-    np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1
-).sum(axis=1, dtype=np.uint8)
 # Pairs of stretches that are compared at once: some 10 MB.
 _AT_ONCE: Final = 2**16
 
@@ -81,11 +79,7 @@ def _similar(
 
 def _counted(bags: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Return how many bits of each bag are set; the last axis is gone."""
-    if hasattr(np, "bitwise_count"):
-        ones = np.bitwise_count(bags)
-    else:  # numpy 1
-        ones = _N_ONES[bags.view(np.uint8)]
-    counts: NDArray[np.int64] = ones.sum(axis=-1, dtype=np.int64)
+    counts: NDArray[np.int64] = bits_set(bags).sum(axis=-1, dtype=np.int64)
     return counts
 
 

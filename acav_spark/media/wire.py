@@ -23,9 +23,8 @@ _MAGIC: Final = b"ACW1"
 _ALIGNMENT: Final = 16
 _BUFFER_KEY: Final = "__buffer__"
 _BYTES: Final = "bytes"
-_DTYPES: Final = frozenset(
-    ["bool", "uint8", "int16", "int32", "int64", "float16", "float32", "float64"]
-)
+_INTEGERS: Final = ("uint8", "uint32", "int16", "int32", "int64")
+_DTYPES: Final = frozenset(["bool", *_INTEGERS, "float16", "float32", "float64"])
 MAX_HEADER_BYTES: Final = 16 * 2**20
 MAX_DIMENSIONS: Final = 8
 

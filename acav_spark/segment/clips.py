@@ -9,12 +9,14 @@ import numpy as np
 
 from acav_spark.segment.candidates import propose_candidates
 from acav_spark.segment.diversity import choose_diverse
+from acav_spark.segment.fingerprint import clip_fingerprint
 from acav_spark.segment.signature import (
     coarse_signature,
     fine_signature,
     pairwise_similarity,
 )
 from acav_spark.segment.sound import SILENT_RMS
+from acav_spark.segment.stretches import stretch_elements
 from acav_spark.segment.timeline import FrameTimeline
 from acav_spark.segment.types import Candidate, ClipLimits, ClipPlan, Segmentation
 from acav_spark.segment.windows import share_of
@@ -84,7 +86,7 @@ def cut_plan(
     similarity = pairwise_similarity([plan.signature for plan in plans])
     chosen = choose_diverse(similarity, max_clips)
     return Segmentation(
-        clips=tuple(_with_fine(measurements, plans[index]) for index in chosen),
+        clips=tuple(_described(measurements, plans[index]) for index in chosen),
         n_shots=len(measurements.shots),
         n_candidates=n_candidates,
         rule=rule,
@@ -145,15 +147,26 @@ def _plan(
     )
 
 
-def _with_fine(measurements: VideoMeasurements, plan: ClipPlan) -> ClipPlan:
-    """Return a plan with its fine signature, if its elements were measured."""
+def _described(measurements: VideoMeasurements, plan: ClipPlan) -> ClipPlan:
+    """Return a plan with what duplicates are found by, beside its signature.
+
+    The fine signature is among it if the elements of all frames were measured.
+    """
+    start_s, end_s = plan.start_s, plan.end_s
+    plan = dataclasses.replace(
+        plan,
+        stretch_elements=stretch_elements(
+            measurements.sampled_times_s, measurements.sampled_elements, start_s, end_s
+        ),
+        audio_fingerprint=clip_fingerprint(measurements.sound_words, start_s, end_s),
+    )
     if len(measurements.elements) == 0:
         return plan
     fine = fine_signature(
         measurements.frame_times_s,
         measurements.elements,
         measurements.confidences,
-        plan.start_s,
-        plan.end_s,
+        start_s,
+        end_s,
     )
     return dataclasses.replace(plan, fine_signature=fine)

@@ -67,6 +67,8 @@ _CLIP = pa.struct(
         ("n_dropped_frames", pa.int32()),
         ("dropped_fraction", pa.float64()),
         ("signature", pa.binary()),
+        ("stretch_elements", pa.binary()),
+        ("audio_fingerprint", pa.binary()),
         ("fine_signature", pa.binary()),
     ]
 )

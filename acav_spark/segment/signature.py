@@ -30,27 +30,32 @@ from acav_spark.segment.signature_elements import (
     family_elements,
     weights_for,
 )
+from acav_spark.segment.stretches import (
+    N_BYTES,
+    N_VALUES,
+    STEP_S,
+    STRETCH_S,
+    TIME_TOLERANCE_S,
+    FrameSampler,
+    n_stretches,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-# Five ternary elements in a byte, the first one the least.
-N_BYTES: Final = N_ELEMENTS // N_PER_WORD
-N_VALUES: Final = 3**N_PER_WORD
-STRETCH_S: Final = 3.0
-STEP_S: Final = 1.5
 # One bit for each value of a word, in whole bytes.
 _BAG_BYTES: Final = (N_VALUES + 7) // 8
 STRETCH_BYTES: Final = N_WORDS * _BAG_BYTES
 _BATCH: Final = 64
 # Sums of 255 over more pixels do not fit into 31 bits.
 _MAX_INT_PIXELS: Final = (2**31 - 1) // 255
+# Less than this is no evidence: black, or a flat title.
+LEAST_CONFIDENCE: Final = 12
 # A confidence of 255 is a median difference of 32 levels of luma.
 _CONFIDENCE_SCALE: Final = 8.0
 _POWERS: Final = 3 ** np.arange(N_PER_WORD, dtype=np.uint8)
-_TIME_TOLERANCE_S: Final = 1e-6
 FINE_FRAME: Final = np.dtype(
     [("time_ms", "<u4"), ("confidence", "u1"), ("elements", "u1", (N_BYTES,))]
 )
@@ -79,6 +84,7 @@ class SignatureMeter:
         self._n_pending = 0
         self._times_s = array("d")
         self._packed: list[NDArray[np.uint8]] = []
+        self._sampler = FrameSampler()
         self._confidences: list[NDArray[np.uint8]] = []
         self._blank: list[NDArray[np.bool_]] = []
 
@@ -98,10 +104,8 @@ class SignatureMeter:
             If ``luma`` is of another type or has no pixels.
         """
         if luma.ndim != 2 or luma.dtype != np.uint8 or luma.size == 0:
-            msg = (
-                "luma: expected uint8 of shape (height, width), got "
-                f"{luma.dtype} of shape {luma.shape}."
-            )
+            got = f"{luma.dtype} of shape {luma.shape}"
+            msg = f"luma: expected uint8 of shape (height, width), got {got}."
             raise ValueError(msg)
         if min(luma.shape) < N_CELLS:
             luma = _enlarged(luma)
@@ -135,6 +139,15 @@ class SignatureMeter:
         return self._kept() if self._keep_elements else np.empty((0, N_BYTES), np.uint8)
 
     @property
+    def samples(self) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """Times and elements of the first frame of each quarter of a second.
+
+        Without pictures that are nearly flat, whose elements are noise.
+        """
+        self._flush()
+        return self._sampler.times_s, self._sampler.elements
+
+    @property
     def confidences(self) -> NDArray[np.uint8]:
         """How far from flat each picture is, shape (n_frames,)."""
         self._flush()
@@ -156,7 +169,7 @@ class SignatureMeter:
             return b""
         times = self.times_s
         # The last frame is shown for some time.
-        end_s = float(times.max()) + 2 * _TIME_TOLERANCE_S
+        end_s = float(times.max()) + 2 * TIME_TOLERANCE_S
         return coarse_signature(times, self.words, float(times[0]), end_s)
 
     def fine(self) -> bytes:
@@ -207,6 +220,8 @@ class SignatureMeter:
         confidence = np.median(np.abs(levels), axis=0) * _CONFIDENCE_SCALE
         self._confidences.append(np.minimum(confidence, 255).astype(np.uint8))
         packed = _packed(_ternary(levels))
+        is_evidence = self._confidences[-1] >= LEAST_CONFIDENCE
+        self._sampler.add(self._times_s[-len(packed) :], packed, is_evidence)
         if not self._keep_elements:
             packed = packed[:, :N_WORDS].copy()
         self._packed.append(packed)
@@ -236,17 +251,16 @@ def coarse_signature(
         shorter): for each of the five words 243 bits, lowest first, in 31 bytes.
         Empty without a frame in the part.
     """
-    inside = (times_s >= start_s - _TIME_TOLERANCE_S) & (
-        times_s < end_s - _TIME_TOLERANCE_S
+    inside = (times_s >= start_s - TIME_TOLERANCE_S) & (
+        times_s < end_s - TIME_TOLERANCE_S
     )
-    times, words = times_s[inside] - start_s + _TIME_TOLERANCE_S, words[inside]
+    times, words = times_s[inside] - start_s + TIME_TOLERANCE_S, words[inside]
     if len(times) == 0:
         return b""
-    n_steps = math.ceil((end_s - start_s - STRETCH_S) / STEP_S - _TIME_TOLERANCE_S)
-    n_stretches = max(n_steps, 0) + 1
-    bits = np.zeros((n_stretches, N_WORDS, 8 * _BAG_BYTES), dtype=np.bool_)
+    n_kept = n_stretches(start_s, end_s)
+    bits = np.zeros((n_kept, N_WORDS, 8 * _BAG_BYTES), dtype=np.bool_)
     places = np.arange(N_WORDS)[np.newaxis]
-    latest = np.minimum((times / STEP_S).astype(np.int64), n_stretches - 1)
+    latest = np.minimum((times / STEP_S).astype(np.int64), n_kept - 1)
     bits[latest[:, np.newaxis], places, words] = True
     # Two steps make a stretch: a frame lies in the one before, too.
     again = latest > 0
@@ -281,8 +295,8 @@ def fine_signature(
         81 a frame: milliseconds since the first one (little-endian uint32),
         confidence, 76 bytes of elements.
     """
-    inside = (times_s >= start_s - _TIME_TOLERANCE_S) & (
-        times_s < end_s - _TIME_TOLERANCE_S
+    inside = (times_s >= start_s - TIME_TOLERANCE_S) & (
+        times_s < end_s - TIME_TOLERANCE_S
     )
     frames = np.empty(int(inside.sum()), dtype=FINE_FRAME)
     if len(frames):

@@ -10,7 +10,7 @@ be compared with one another only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -108,6 +108,8 @@ class Weights:
     columns: NDArray[np.int64]
 
 
+# Eight milliseconds each; videos of a collection have a few sizes.
+@lru_cache(maxsize=16)
 def weights_for(width: int, height: int) -> Weights:
     """Return the elements' weights for pictures of 32 by 32 pixels or more."""
     rows = np.arange(N_CELLS + 1) * height // N_CELLS

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from acav_spark.segment.signature import FINE_FRAME, N_VALUES
+from acav_spark.segment.signature import FINE_FRAME, LEAST_CONFIDENCE
 from acav_spark.segment.signature_elements import N_PER_WORD
+from acav_spark.segment.stretches import N_VALUES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,8 +20,6 @@ SAME_DISTANCE: Final = 120.0
 # At most every tenth of a second of one video is compared with every frame of the
 # other: neighbouring frames say the same.
 _STEP_MS: Final = 100
-# Less than this is no evidence: black, or a flat title.
-LEAST_CONFIDENCE: Final = 12
 MIN_LENGTH_S: Final = 1.5
 # Of a video shorter than that, so much has to be the same.
 _MIN_SHARE: Final = 0.7

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from acav_spark.media.packets import mono_samples
+from acav_spark.segment.fingerprint import FingerprintMeter
 from acav_spark.segment.windows import WINDOW_S, window_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _ENERGY, _SLOPE, _BEND, _N_SAMPLES, _N_CLIPPED = range(5)
 
 
 class SoundMeter:
-    """Takes sound in order; keeps five sums for each window of half a second.
+    """Takes sound in order; keeps its fingerprint, and five sums for each half second.
 
     Attributes
     ----------
@@ -49,6 +50,7 @@ class SoundMeter:
         self.sample_rate_hz: int | None = None
         self._sums: dict[int, NDArray[np.float64]] = {}
         self._run = 0
+        self._fingerprint = FingerprintMeter()
 
     def add(self, time_s: float, frame: av.AudioFrame) -> None:
         """Take the next frame of sound, which starts at ``time_s``.
@@ -65,6 +67,7 @@ class SoundMeter:
             self.first_s = time_s
         rate = self.sample_rate_hz = frame.sample_rate
         self.end_s = max(self.end_s, time_s + len(mono) / rate)
+        self._fingerprint.add(time_s, mono, rate)
         first = 0
         while first < len(mono):
             window = window_of(time_s + first / rate)
@@ -80,6 +83,11 @@ class SoundMeter:
             sums[_N_SAMPLES] += len(part)
             sums[_N_CLIPPED] += self._n_clipped(part, full)
             first = last
+
+    @property
+    def words(self) -> NDArray[np.uint32]:
+        """Words of the fingerprint by time; see ``FingerprintMeter.words``."""
+        return self._fingerprint.words
 
     def rms(self, n_windows: int) -> NDArray[np.float32]:
         """Return the root mean square of each window, 0 where there is no sound."""

@@ -57,6 +57,12 @@ class VideoMeasurements:
         Elements of their signatures, five in a byte; shape (0, 76) if not wanted.
     confidences : ndarray of uint8, shape (n_frames,)
         How far from flat the pictures are.
+    sampled_times_s : ndarray of float64, shape (n_samples,)
+        Times of the first frame of each quarter of a second, without flat pictures.
+    sampled_elements : ndarray of uint8, shape (n_samples, 76)
+        Their elements, five in a byte.
+    sound_words : ndarray of uint32, shape (n_words,)
+        Words of the sound's fingerprint, one for each tenth of a second.
     is_black, is_flat : ndarray of bool, shape (n_frames,)
         Pictures that are black, and of one colour.
     width, height : int
@@ -85,6 +91,9 @@ class VideoMeasurements:
     words: NDArray[np.uint8]
     elements: NDArray[np.uint8]
     confidences: NDArray[np.uint8]
+    sampled_times_s: NDArray[np.float64]
+    sampled_elements: NDArray[np.uint8]
+    sound_words: NDArray[np.uint32]
     is_black: NDArray[np.bool_]
     is_flat: NDArray[np.bool_]
     width: int
@@ -169,6 +178,10 @@ class ClipPlan:
         Of them among the frames that there should be.
     signature : bytes
         Coarse signature.
+    stretch_elements : bytes
+        What each of its stretches looks like.
+    audio_fingerprint : bytes
+        Fingerprint of the sound; empty where nothing is heard.
     fine_signature : bytes, optional
         Fine signature, where it was asked for.
     """
@@ -187,6 +200,8 @@ class ClipPlan:
     n_dropped_frames: int
     dropped_fraction: float
     signature: bytes = field(repr=False)
+    stretch_elements: bytes = field(default=b"", repr=False)
+    audio_fingerprint: bytes = field(default=b"", repr=False)
     fine_signature: bytes | None = field(default=None, repr=False)
 
 

@@ -116,6 +116,8 @@ CLIPS = Table(
         Column("n_dropped_frames", "INT", "Frames that are missing in it."),
         Column("dropped_fraction", "DOUBLE", "Share of frames that are missing."),
         Column("signature", "BINARY", "Coarse video signature, 155 bytes a stretch."),
+        Column("stretch_elements", "BINARY", "Look of each stretch, 76 bytes each."),
+        Column("audio_fingerprint", "BINARY", "Its sound, 40 bytes a second."),
         Column("fine_signature", "BINARY", "Signature of each frame, if asked for."),
         Column("width", "INT", "Width of the video in pixels."),
         Column("height", "INT", "Height of the video in pixels."),

@@ -20,7 +20,8 @@ from acav_spark.media.wire import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_DTYPES = ["bool", "uint8", "int16", "int32", "int64", "float16", "float32", "float64"]
+_INTEGERS = ["uint8", "uint32", "int16", "int32", "int64"]
+_DTYPES = ["bool", *_INTEGERS, "float16", "float32", "float64"]
 
 _leaves = (
     st.none()

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from acav_spark.segment import SignatureMeter, similarity
 from acav_spark.segment.signature import (
     FINE_FRAME,
-    N_BYTES,
     STRETCH_BYTES,
     coarse_signature,
     pairwise_similarity,
@@ -25,6 +24,7 @@ from acav_spark.segment.signature_elements import (
     elements,
     family_elements,
 )
+from acav_spark.segment.stretches import N_BYTES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
