@@ -82,7 +82,7 @@ class I3DRGB(Network):
     Notes
     -----
     Short side 256, the middle 224 x 224 pixels, x / 127.5 - 1; TensorFlow's SAME
-    padding. 108 billion multiplications for 64 frames.
+    padding. 111 billion multiplications for 64 frames.
     """
 
     name = "i3d_rgb"

@@ -90,10 +90,9 @@ def log_mel_module(offset: float) -> torch.nn.Module:
 
         def forward(self, waveform: torch.Tensor) -> torch.Tensor:
             # The rounding of loud bands would drown quiet ones, a little in float32
-            # and wholly in half precision; float64 costs next to nothing here.
-            with torch.autocast(waveform.device.type, enabled=False):
-                frames = waveform.double().unfold(1, _WINDOW, _HOP) * self.window
-                mel = torch.fft.rfft(frames, n=_N_FFT).abs() @ self.matrix
-                return torch.log(mel + offset).float().unsqueeze(1)
+            # and wholly in half precision, which float64 is never turned into.
+            frames = waveform.double().unfold(1, _WINDOW, _HOP) * self.window
+            mel = torch.fft.rfft(frames, n=_N_FFT).abs() @ self.matrix
+            return torch.log(mel + offset).float().unsqueeze(1)
 
     return LogMel()
