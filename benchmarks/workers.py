@@ -11,17 +11,22 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+_seen: dict[tuple[int, float], float] = {}
+
+
 def processor_seconds() -> float:
-    """Return the processor time of all processes below this one, gone ones too."""
-    total = 0.0
+    """Return the processor time of all processes below this one.
+
+    Spark's daemon waits for none of its workers, which end after a minute without work:
+    their time is nobody's then. What was seen of them at the last call stays counted.
+    """
     for process in psutil.Process().children(recursive=True):
         try:
             times = process.cpu_times()
+            _seen[process.pid, process.create_time()] = times.user + times.system
         except psutil.Error:
             continue
-        total += times.user + times.system
-        total += times.children_user + times.children_system
-    return total
+    return sum(_seen.values())
 
 
 class WorkerMemory:
