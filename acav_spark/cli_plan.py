@@ -36,6 +36,7 @@ def plan(
     from_input: Annotated[
         bool,
         typer.Option(
+            "--from-input",
             help="Probe files of input.uri; without --videos the plan is for these.",
             rich_help_panel=_VIDEOS,
         ),
@@ -49,6 +50,7 @@ def plan(
     from_warehouse: Annotated[
         bool,
         typer.Option(
+            "--from-warehouse",
             help="Take shares and sizes from the tables of storage.root.",
             rich_help_panel=_VIDEOS,
         ),

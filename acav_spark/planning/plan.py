@@ -228,7 +228,7 @@ def stage_cost(
         core_hours=(work.core_s + work.merge_core_s + fixed_core_s) / _HOUR,
         gpu_hours=work.gpu_s / _HOUR,
         wall_hours=wall_hours,
-        held_by="fixed" if fixed_s > work_s else held_by,
+        held_by="fixed" if fixed_s >= work_s else held_by,
         pool=pool.name,
         n_chunks=work.n_chunks,
         usd=wall_hours * pool.usd_per_hour,

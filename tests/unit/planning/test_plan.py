@@ -253,3 +253,16 @@ def test_many_vectors_are_read_in_every_epoch() -> None:
     assert fitted.core_hours * 3600 == pytest.approx(
         80_000 * (4 * row + 4 * 700e-6) + 1
     )
+
+
+def test_a_chunk_of_metadata_is_a_thousand_times_as_many_rows() -> None:
+    stages = {"ingest_videos": {"fixed_s": 1, "fixed_core_s": 1, "chunk_s": 1000.0}}
+    videos = workload(1e6, kind="metadata", clips_per_video=0.0)
+    settings = replace(SETTINGS, chunk_size=900)
+    known = rates(stages=stages, segment_pixel_frame_core_s=0, segment_second_core_s=0)
+    plan = make_plan(videos, settings, known, hardware(), PRICES)
+    assert stage(plan, "ingest_videos").n_chunks == 2
+    # 1,000 s of waiting are a tenth of what twenty million rows take on two cores:
+    # all of the million rows, 977 times 1,024.
+    (remark,) = [text for text in plan.remarks if "chunk_size" in text]
+    assert "execution.chunk_size=1000 " in remark
