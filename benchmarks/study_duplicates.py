@@ -40,7 +40,7 @@ from record import about
 from synthetic_clips import Change, ClipMaker, Signed, cells_of, measured_change, sound
 from without_spark import found_without_spark
 
-from acav_spark.config.models import DuplicatesConfig
+from acav_spark.config.segmenting import DuplicatesConfig
 from acav_spark.duplicates import (
     paired_agreement,
     paired_bit_errors,

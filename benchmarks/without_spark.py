@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from synthetic_clips import Signed
 
-    from acav_spark.config.models import DuplicatesConfig
+    from acav_spark.config.segmenting import DuplicatesConfig
 
 Pairs = tuple["NDArray[np.int64]", "NDArray[np.int64]"]
 _PER_TASK = 4000

@@ -16,7 +16,7 @@ from acav_spark.selection.job import to_arrow
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from acav_spark.config.models import DuplicatesConfig
+    from acav_spark.config.segmenting import DuplicatesConfig
 
 # Links between videos that the driver joins to groups: some 2 GB.
 MAX_LINKS: Final = 20_000_000

@@ -21,7 +21,7 @@ from acav_spark.runs import StageResult
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
-    from acav_spark.config.models import DuplicatesConfig
+    from acav_spark.config.segmenting import DuplicatesConfig
     from acav_spark.context import StageContext
 
 STAGE: Final = "find_duplicates"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from acav_spark.config.models import DuplicatesConfig
+    from acav_spark.config.segmenting import DuplicatesConfig
 
     _Decide = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
 

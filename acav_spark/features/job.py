@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame, Row
 
-    from acav_spark.config.models import Config, ExtractorConfig
+    from acav_spark.config.extracting import ExtractorConfig
+    from acav_spark.config.models import Config
     from acav_spark.context import StageContext
     from acav_spark.features.batching import BatchSize
     from acav_spark.features.extractor import Extractor

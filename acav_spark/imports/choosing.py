@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from acav_spark.config.models import Config, ExtractorConfig
+    from acav_spark.config.extracting import ExtractorConfig
+    from acav_spark.config.models import Config
     from acav_spark.context import StageContext
     from acav_spark.media.types import AudioSampling, DecodedClip, VideoSampling
 

@@ -27,7 +27,7 @@ from acav_spark.runs import StageResult
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
-    from acav_spark.config.models import ExtractorConfig
+    from acav_spark.config.extracting import ExtractorConfig
     from acav_spark.context import StageContext
     from acav_spark.imports.reading_job import Reading
 

@@ -26,7 +26,8 @@ from acav_spark.selection.pairings import pairs_for
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from acav_spark.config.models import Config, ExtractorConfig
+    from acav_spark.config.extracting import ExtractorConfig
+    from acav_spark.config.models import Config
     from acav_spark.context import StageContext
 
 # Rows of a table from which files tell the bytes of a row; fewer are mostly headers.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from planted_signatures import PlantedClip
 
-from acav_spark.config.models import DuplicatesConfig
+from acav_spark.config.segmenting import DuplicatesConfig
 from acav_spark.duplicates import (
     ClipEvidence,
     CopyRule,

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from acav_spark.config.models import SegmentationConfig
+from acav_spark.config.segmenting import SegmentationConfig
 from acav_spark.segment import ClipLimits, cut_plan
 from acav_spark.segment.blank import black_and_flat
 from acav_spark.segment.measure import measure_video
