@@ -34,16 +34,18 @@ from acav_spark.cli_support import (
     print_rows,
     set_up_logging,
     tell,
+    tell_if_on,
 )
 from acav_spark.config import describe_options, to_yaml
 from acav_spark.errors import AcavError
 from acav_spark.pipeline import STAGES, run_stages, stages_named
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from acav_spark.context import StageContext
     from acav_spark.pipeline import Stage
+    from acav_spark.runs import StageResult
 
 _CURATE = "Curate"
 _STAGES = "Single stages (also jobs/STAGE.py under spark-submit)"
@@ -122,11 +124,13 @@ def _run(options: Options, names: Sequence[str]) -> None:
     reads_input = any(not stage.reads for stage in chosen)
     imports = any("imports" in stage.fills for stage in chosen)
     with opened(options, reads_input=reads_input, imports=imports) as context:
-        _run_all(context, chosen)
+        _run_all(context, chosen, tell if names else tell_if_on)
 
 
-def _run_all(context: StageContext, stages: Sequence[Stage]) -> None:
-    results = run_stages(context, stages, tell)
+def _run_all(
+    context: StageContext, stages: Sequence[Stage], told: Callable[[StageResult], None]
+) -> None:
+    results = run_stages(context, stages, told)
     if all(result.is_unchanged for result in results):
         CONSOLE.print("Everything is up to date: nothing was computed.")
     from acav_spark.report.counts_job import gather_counts
@@ -344,7 +348,7 @@ def demo(
         Path("demo"), [*places, *(overrides or [])], verbose=verbose, quiet=quiet
     )
     with opened(options) as context:
-        _run_all(context, stages_named([]))
+        _run_all(context, stages_named([]), tell_if_on)
         from acav_spark.report.job import write_report
 
         CONSOLE.print("Writing the report ...")

@@ -187,6 +187,12 @@ def tell(result: StageResult) -> None:
     )
 
 
+def tell_if_on(result: StageResult) -> None:
+    """Print what a stage did, unless the configuration leaves it out."""
+    if not result.is_off:
+        tell(result)
+
+
 def fail(error: Exception, *, is_verbose: bool) -> NoReturn:
     """Print an expected error and leave with 2."""
     if is_verbose:

@@ -64,6 +64,8 @@ class StageResult:
         Items to do; rows written; items that failed; items that were rejected.
     is_unchanged : bool
         Whether there was nothing to do.
+    is_off : bool
+        Whether that is so because the configuration leaves the stage out.
     seconds : float
         Wall time.
     metrics : dict of str to float
@@ -78,6 +80,7 @@ class StageResult:
     n_failed: int = 0
     n_rejected: int = 0
     is_unchanged: bool = False
+    is_off: bool = False
     seconds: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
     message: str = ""

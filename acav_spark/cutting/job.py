@@ -95,7 +95,7 @@ def cut_clips(context: StageContext) -> StageResult:
     config = _settled(context)
     if not are_clips_cut(config):
         message = "off; on with segmentation.cut=mp4"
-        return StageResult(STAGE, is_unchanged=True, message=message)
+        return StageResult(STAGE, is_unchanged=True, is_off=True, message=message)
     rules = _rules(context, config)
     require_writable(rules.root, config.input.allowed_schemes)
     the_hash = stage_hash(config)

@@ -51,7 +51,7 @@ def find_duplicates(context: StageContext) -> StageResult:
     """
     if not context.config.duplicates.enabled:
         message = "off; on with duplicates.enabled=true"
-        return StageResult(STAGE, is_unchanged=True, message=message)
+        return StageResult(STAGE, is_unchanged=True, is_off=True, message=message)
     last = _last_run(context)
     config, is_release = _settled(context, last)
     the_hash = stage_hash(config)

@@ -90,7 +90,7 @@ def extract_features(context: StageContext) -> StageResult:
     if not computed_extractors(context.config):
         _retire(context)
         message = "every extractor is imported"
-        return StageResult(STAGE, is_unchanged=True, message=message)
+        return StageResult(STAGE, is_unchanged=True, is_off=True, message=message)
     config = _settled(context)
     chosen = {
         e.name: create_extractor(e.name, e.options) for e in computed_extractors(config)

@@ -61,6 +61,7 @@ def import_features(context: StageContext) -> StageResult:
         n_out=sum(result.n_out for result in results),
         n_failed=sum(result.n_failed for result in results),
         is_unchanged=all(result.is_unchanged for result in results),
+        is_off=not named,
         message="; ".join(messages) if named else "no source is named",
     )
 

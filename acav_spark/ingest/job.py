@@ -87,7 +87,7 @@ def ingest_videos(context: StageContext) -> StageResult:
     """
     if not needs_videos(context.config):
         message = "no input, and every extractor is imported"
-        return StageResult(STAGE, is_unchanged=True, message=message)
+        return StageResult(STAGE, is_unchanged=True, is_off=True, message=message)
     config = settle(
         context,
         stage=STAGE,
