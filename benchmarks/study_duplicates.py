@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("av", "numpy", "scipy", "pyspark", "imageio-ffmpeg")
 LEAST_RECALL, LEAST_PRECISION = 0.95, 0.99
+PARTS = ("real", "synthetic")
 SPLITS = {"tuning": 0, "testing": 1}
 COPIED_SHARE: Final = 0.05
 DUBBED_SHARE: Final = 0.05
@@ -86,37 +87,41 @@ def main() -> None:
     parser.add_argument("--split", choices=SPLITS, default="testing")
     parser.add_argument("--seed", type=int, default=20211017)
     parser.add_argument("--clips", type=int, help="only so many real clips")
-    parser.add_argument("--scratch", type=Path, help="folder that keeps the copies")
+    parser.add_argument("--scratch", type=Path, help="folder that keeps what is made")
     parser.add_argument("--master", default="local[2]")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument(
         "--without-spark", action="store_true", help="the synthetic clips"
     )
-    parser.add_argument("--make-only", action="store_true", help="into --scratch")
+    parser.add_argument(
+        "--parts", nargs="+", choices=("real", "synthetic"), default=PARTS
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    clips = real_clips(options.data)[: options.clips][SPLITS[options.split] :: 2]
+    tables: dict[str, list[Video]] = {}
+    evidence: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         scratch = options.scratch or Path(folder)
-        clips = real_clips(options.data)[: options.clips]
-        clips = clips[SPLITS[options.split] :: 2]
-        originals, copies = measured(clips, scratch)
-        evidence = compared(originals, copies)
         kept = scratch / f"{options.split}_{options.seed}_{options.n}.parquet"
-        if not kept.exists():
-            films = [cells_of(scratch / clip.stem / "original.mkv") for clip in clips]
-            changes = [
-                measured_change(kind, original, *copy)
-                for original, of in zip(originals, copies, strict=True)
-                for kind, copy in of.items()
-            ]
-            pq.write_table(table_of(made(films, changes, options)), kept)
-        synthetic = videos_of(pq.read_table(kept))
+        if "real" in options.parts or not kept.exists():
+            originals, copies = measured(clips, scratch)
+            evidence = compared(originals, copies)
+            tables["real"] = real_videos(originals, copies)
+        if "synthetic" in options.parts:
+            if not kept.exists():
+                films = [cells_of(scratch / one.stem / "original.mkv") for one in clips]
+                changes = [
+                    measured_change(kind, original, *copy)
+                    for original, of in zip(originals, copies, strict=True)
+                    for kind, copy in of.items()
+                ]
+                pq.write_table(table_of(made(films, changes, options)), kept)
+            tables["synthetic"] = videos_of(pq.read_table(kept))
     settings = DuplicatesConfig()
     results: dict[str, object] = {}
-    tables = {"real": real_videos(originals, copies), "synthetic": synthetic}
-    if options.make_only:
-        return
-    for name, videos in tables.items():
+    for name in options.parts:
+        videos = tables[name]
         found, n_candidates, n_links = found_without_spark(
             [video.signed for video in videos],
             [(video.duration_s, video.n_pixels) for video in videos],

@@ -47,6 +47,7 @@ def verified_duplicates(
     DataFrame
         ``video_id`` and ``kept``. Every one has been compared with the one kept: a
         link that is wrong joins two groups, but makes no duplicates of their members.
+        Persisted.
 
     Raises
     ------
@@ -60,6 +61,7 @@ def verified_duplicates(
     """
     spark = links.sparkSession
     found = spark.createDataFrame([], "video_id STRING, kept STRING")
+    held = []
     for _ in range(MAX_ROUNDS):
         groups = _groups(spark, links)
         if groups is None:
@@ -73,6 +75,11 @@ def verified_duplicates(
         for end in _PAIR:
             links = links.join(left.toDF(end), end, "semi")
         links = links.select(*_PAIR).persist()
+        held += [marks, confirmed, links]
+    found = found.persist()
+    found.count()
+    for frame in held:
+        frame.unpersist()
     return found
 
 

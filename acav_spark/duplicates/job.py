@@ -99,7 +99,7 @@ def _judged(
     n_videos = clips.select("video_id").distinct().count()
     links = links_between(clips, settings).persist()
     n_links = links.count()
-    marks = verified_duplicates(links, clips, _qualities(context), settings).persist()
+    marks = verified_duplicates(links, clips, _qualities(context), settings)
     rejected = F.lit("rejected").alias("status")
     reason = F.lit(NEAR_DUPLICATE).alias("reject_reason")
     marked = videos.where(_IS_MARKED).select("video_id", "duplicate_of")

@@ -42,7 +42,7 @@ def _noisy(fingerprint: bytes, share: float, rng: np.random.Generator) -> bytes:
         (0.42, 0.97, 0.2, True),
         (0.8, 0.75, 0.5, False),
         (0.8, 0.75, None, False),
-        (0.32, 0.97, 0.5, False),
+        (0.25, 0.97, 0.5, False),
         # The same music over other pictures.
         (0.8, 0.3, 0.0, False),
         (0.1, 0.97, 0.0, False),
