@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from acav_spark.errors import MediaError
 from acav_spark.ingest.arrow_text import text_bytes, with_values
-from acav_spark.ingest.kernels.splitting import split_tags
 from acav_spark.ingest.metadata import normalise_row
 
 if TYPE_CHECKING:
@@ -39,6 +38,9 @@ def tag_lists(column: pa.Array, odd: NDArray[np.bool_]) -> pa.Array:
             _tags(row, value, odd) for row, value in enumerate(column.to_pylist())
         ]
         return pa.array(values, pa.list_(pa.string()))
+    # Compiled code, which a few rows are done without.
+    from acav_spark.ingest.kernels.splitting import split_tags
+
     data, starts = text_bytes(column)
     n_bytes = int(starts[-1] - starts[0])
     found = np.empty(n_bytes, np.uint8)
