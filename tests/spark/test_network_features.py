@@ -1,4 +1,4 @@
-"""A network as an extractor of the stage: rows are the core's, and say which weights."""
+"""A network as the stage's extractor: rows are the core's, and say which weights."""
 
 from __future__ import annotations
 

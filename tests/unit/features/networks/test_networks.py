@@ -154,6 +154,13 @@ def test_sound_that_is_short_or_not_finite_is_silence_there(name: str) -> None:
     assert ulps(short, whole) == ulps(whole, broken) == 0
 
 
+@pytest.mark.parametrize(("name", "offset"), [("vggish", 0.01), ("yamnet", 0.001)])
+def test_silence_is_the_logarithm_of_what_was_added(name: str, offset: float) -> None:
+    module, _ = made(name)._loaded()
+    log_mel = module.get_submodule("log_mel")(torch.zeros(1, 15_600))
+    np.testing.assert_allclose(log_mel.numpy(), np.log(offset), rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", SOUND)
 def test_a_clip_of_sound_is_the_mean_of_its_examples(name: str) -> None:
     network = made(name)
