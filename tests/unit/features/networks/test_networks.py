@@ -97,7 +97,10 @@ def test_a_clip_s_vectors_do_not_depend_on_its_neighbours(name: str) -> None:
         assert tuple(len(v) for v in vectors) == network.dimensions
         assert {v.dtype for v in vectors} == {np.dtype(np.float32)}
         assert all(np.isfinite(v).all() and v.std() > 0 for v in vectors)
-    assert ulps(together[1], apart) <= 1
+    for found, expected in zip(apart, together[1], strict=True):
+        # A step of fp16; or, where much cancels out, what float32 sums are good for.
+        sums = 2e-6 * float(np.abs(expected).max())
+        np.testing.assert_allclose(found, expected, rtol=2**-10, atol=sums)
     assert ulps(together[0], apart) > 1
 
 
