@@ -1,4 +1,4 @@
-"""A network as an extractor of the stage: its rows are the core's, with its weights."""
+"""A network as the stage's extractor: rows are the core's, and say which weights."""
 
 from __future__ import annotations
 

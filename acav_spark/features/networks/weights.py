@@ -178,17 +178,23 @@ def _blocks(place: str, allow_private_addresses: bool) -> Iterator[bytes]:  # no
 
 
 def main(arguments: list[str]) -> int:
-    """Print the SHA-256 of each place; fetch what is remote, and keep nothing."""
-    for place in arguments:
-        if _is_local(place):
-            digest = sha256_of(Path(place.removeprefix("file://")))
-        else:
-            whole = hashlib.sha256()
-            for block in _blocks(place, allow_private_addresses=False):
-                whole.update(block)
-            digest = whole.hexdigest()
-        sys.stdout.write(f"{digest}  {place}\n")
+    """Print the SHA-256 of each place; what is remote is fetched, and not kept."""
+    try:
+        for place in arguments:
+            sys.stdout.write(f"{_digest(place)}  {place}\n")
+    except (MediaError, OSError) as error:
+        sys.stderr.write(f"weights: {error}\n")
+        return 1
     return 0
+
+
+def _digest(place: str) -> str:
+    if _is_local(place):
+        return sha256_of(Path(place.removeprefix("file://")))
+    whole = hashlib.sha256()
+    for block in _blocks(place, allow_private_addresses=False):
+        whole.update(block)
+    return whole.hexdigest()
 
 
 if __name__ == "__main__":

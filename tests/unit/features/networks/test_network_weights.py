@@ -159,3 +159,7 @@ def test_the_command_prints_the_hash_of_a_file(
 
     assert module.main([str(path)]) == 0
     assert capsys.readouterr().out == f"{SHA256}  {path}\n"
+    assert module.main(["/nothing/there"]) == 1
+    assert "/nothing/there" in capsys.readouterr().err
+    assert module.main(["http://127.0.0.1:1/w"]) == 1
+    assert "address_not_allowed" in capsys.readouterr().err

@@ -13,9 +13,12 @@ import pytest
 import torch
 
 from acav_spark.features.networks.i3d import I3DRGB
-from acav_spark.features.networks.tensors import fit_tensors
+from acav_spark.features.networks.images import MobileNetV2, ResNet50
+from acav_spark.features.networks.log_mel import examples
+from acav_spark.features.networks.tensors import fit_tensors, read_tensors
 from acav_spark.features.networks.tflite import weighted_operations
-from acav_spark.features.networks.weights import sha256_of
+from acav_spark.features.networks.vggish import VGGish
+from acav_spark.features.networks.weights import cache_folder, sha256_of
 from acav_spark.features.networks.yamnet import YAMNet, _tensors, yamnet_module
 from acav_spark.media.decode import decode_clip
 from acav_spark.media.types import AudioSampling, DecodedClip
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from acav_spark.features.networks.base import Network
+    from acav_spark.features.networks.options import Published
 
 RATE_HZ = 16_000
 EXAMPLE = 15_600
@@ -51,6 +55,14 @@ def yamnet(yamnet_file: Path) -> YAMNet:
 @pytest.fixture(scope="module")
 def i3d_file(data_dir: Path) -> Path:
     return file_of(data_dir, "weights/i3d_rgb_kinetics400_fp16.npz")
+
+
+def fetched(published: Published) -> Path:
+    """Return published weights that somebody fetched before: tests fetch nothing."""
+    path = cache_folder() / published.sha256
+    if not path.is_file():
+        pytest.skip(f"{published.url} was not fetched to {path}")
+    return path
 
 
 def i3d(path: Path, **options: Any) -> I3DRGB:  # noqa: ANN401 - options of a network
@@ -214,10 +226,11 @@ def test_i3d_is_the_reference_s(i3d_file: Path, data_dir: Path) -> None:
                 inner = inner.setdefault(part, {})
             inner[name] = arrays[key]
     rng = np.random.default_rng(3)
-    frames = rng.integers(0, 256, (16, 256, 300, 3), dtype=np.uint8)
+    # Three times at the last stage, of which its pooling weighs the middle double.
+    frames = rng.integers(0, 256, (24, 256, 300, 3), dtype=np.uint8)
     seen = torch.from_numpy(frames[:, 16:240, 38:262]).permute(3, 0, 1, 2)[None]
 
-    layers = i3d(i3d_file, n_frames=16).extract([DecodedClip("a", frames=frames)])[0]
+    layers = i3d(i3d_file, n_frames=24).extract([DecodedClip("a", frames=frames)])[0]
 
     with torch.inference_mode():
         _, ends = reference.i3d(nested, seen.float() / 127.5 - 1)
@@ -225,6 +238,54 @@ def test_i3d_is_the_reference_s(i3d_file: Path, data_dir: Path) -> None:
     for layer, name in zip(layers, names, strict=True):
         expected = ends[name].mean(dim=(2, 3, 4))[0].numpy()
         np.testing.assert_allclose(layer, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("clip", "wanted"),
+    [
+        ("video_02480", "drum"),
+        ("difffoley_drum", "drum"),
+        ("-BAKe6QGTUk_000030", "marimba"),
+        ("video_02754", "Pembroke"),
+        ("cockatoo", "sulphur-crested cockatoo"),
+        ("difffoley_car", "minivan"),
+    ],
+)
+@pytest.mark.parametrize("kind", [MobileNetV2, ResNet50])
+def test_networks_of_imagenet_see_what_is_in_a_clip(
+    kind: type[MobileNetV2 | ResNet50], data_dir: Path, clip: str, wanted: str
+) -> None:
+    """The named class is among the first three of 1000, with the published weights."""
+    weights = fetched(kind.published)
+    path = file_of(data_dir, f"videos/{clip}.mp4")
+    labels = file_of(data_dir, "weights/coral_imagenet_labels.txt")
+    names = labels.read_text().splitlines()[1:]  # the first one is the background
+    network = kind(device="cpu")
+    tensors = read_tensors(weights)
+    (kernel,) = (t for t in tensors.values() if t.ndim == 2)
+    (bias,) = (t for t in tensors.values() if t.shape == (1000,))
+
+    feature = network.extract([decoded(network, path, 0, 8)])[0][4]
+
+    scores = kernel.numpy() @ feature + bias.numpy()
+    assert wanted in [names[i].split(",")[0] for i in np.argsort(-scores)[:3]]
+
+
+def test_vggish_finds_the_golden_embeddings(data_dir: Path) -> None:
+    """Embeddings before PCA, by another program, decoder and resampler."""
+    fetched(VGGish.published)
+    golden = np.load(file_of(data_dir, "golden/bmt_women_long_jump_vggish.npy"))
+    path = file_of(data_dir, "videos/women_long_jump.mp4")
+    network = VGGish(device="cpu")
+    waveform = decoded(network, path, 0, 35.16).waveform
+    assert waveform is not None
+    pieces = examples(waveform, hop=15_360, keeps_rest=False)
+    assert len(pieces) == len(golden)
+
+    found = [layers[4] for layers in network.extract([heard(p) for p in pieces])]
+
+    alike = [cosine(a, b) for a, b in zip(found, golden, strict=True)]
+    assert float(np.median(alike)) > 0.99
 
 
 def resemblance(features: NDArray[np.float32]) -> NDArray[np.float32]:
