@@ -30,7 +30,11 @@ from acav_spark.planning.job import media_of, settings_of, shapes_of
 from acav_spark.planning.measuring import ItemCosts, MeasuringTask, measure_items
 from acav_spark.planning.processor import Clock
 from acav_spark.planning.rates import ExtractorRate, Rates, SelectionRate
-from acav_spark.planning.workload import Workload, mean_shape
+from acav_spark.planning.workload import (
+    Workload,
+    mean_clip_pixel_frames,
+    mean_shape,
+)
 from acav_spark.selection.pairings import pairs_for
 
 if TYPE_CHECKING:
@@ -255,6 +259,7 @@ def _with_stages(
     n_clips = context.warehouse.read("clips").count()
     shapes = tuple(shape for _, shape in sample)
     mean, pixel_frames = mean_shape(shapes)
+    settings, _ = settings_of(small)
     workload = Workload(
         float(len(shapes)),
         "media",
@@ -264,8 +269,12 @@ def _with_stages(
         n_clips / len(shapes),
         max(shape.duration_s for shape in shapes),
         shapes,
+        mean_clip_pixel_frames(
+            shapes,
+            clip_duration_s=settings.clip_duration_s,
+            max_clips=settings.max_clips,
+        ),
     )
-    settings, _ = settings_of(small)
     times = {
         name: StageTimes(wall_s, core_s, tuple(watch.laps.get(name, ())))
         for name, (wall_s, core_s) in laps.items()

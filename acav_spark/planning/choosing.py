@@ -13,6 +13,7 @@ from acav_spark.planning.workload import (
     InputKind,
     VideoShape,
     Workload,
+    mean_clip_pixel_frames,
     mean_shape,
     permitted_clips,
 )
@@ -215,6 +216,11 @@ def workload_of(
             clips,
             max(longest, duration),
             shapes if is_each else (),
+            mean_clip_pixel_frames(
+                shapes, clip_duration_s=clip_duration_s, max_clips=max_clips
+            )
+            if is_as_found
+            else None,
         )
     except ValueError as error:
         msg = f"{error} Correct the option."

@@ -66,7 +66,8 @@ class Clock:
 
     Notes
     -----
-    Processes that end count by what their parents waited for. Spark's workers end
+    Processes that end count by what their parents waited for, as far as that tells
+    them from short-lived ones that no look saw. Spark's workers end
     without that, and count by the last look, which ``watching`` takes every two
     seconds.
     """

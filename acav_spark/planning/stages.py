@@ -219,7 +219,9 @@ def extract_work(
         gpu_s += on_gpu
     mean = workload.mean
     share = min(1.0, settings.clip_duration_s / max(mean.duration_s, 1e-9))
-    pixel_frames = workload.pixel_frames * share
+    pixel_frames = workload.clip_pixel_frames
+    if pixel_frames is None:
+        pixel_frames = workload.pixel_frames * share
     clip_s = decode_seconds(pixel_frames, rates) + core_s
     read = mean.n_bytes * share
     return StageWork(

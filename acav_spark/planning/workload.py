@@ -84,6 +84,10 @@ class Workload:
         Length of the longest video, at least the mean.
     shapes : tuple of VideoShape
         Every accepted video, where they are known one by one; else empty.
+    clip_pixel_frames : float, optional
+        Pixels of all frames of the mean clip; by default those of a stretch of the
+        mean video. Long videos have no more clips than others, so that with unlike
+        videos the two differ.
     """
 
     n_videos: float
@@ -94,6 +98,7 @@ class Workload:
     clips_per_video: float
     longest_s: float
     shapes: tuple[VideoShape, ...] = ()
+    clip_pixel_frames: float | None = None
 
     def __post_init__(self) -> None:
         """Check what everything else is multiplied by.
@@ -146,6 +151,21 @@ def permitted_clips(
     whole = math.floor(shape.duration_s / clip_duration_s)
     is_nearly_one = shape.duration_s >= 0.98 * clip_duration_s
     return min(max_clips, max(whole, int(is_nearly_one)))
+
+
+def mean_clip_pixel_frames(
+    shapes: tuple[VideoShape, ...], *, clip_duration_s: float, max_clips: int
+) -> float | None:
+    """Return the mean over the clips that durations permit; None if there is none."""
+    counts = [
+        permitted_clips(s, clip_duration_s=clip_duration_s, max_clips=max_clips)
+        for s in shapes
+    ]
+    total = sum(
+        count * min(clip_duration_s, s.duration_s) * s.frame_rate * s.pixels
+        for count, s in zip(counts, shapes, strict=True)
+    )
+    return total / sum(counts) if sum(counts) else None
 
 
 def mean_shape(shapes: tuple[VideoShape, ...]) -> tuple[VideoShape, float]:

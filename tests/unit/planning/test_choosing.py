@@ -68,6 +68,8 @@ def test_what_was_measured_comes_before_the_paper() -> None:
     # The mean of products is not the product of means.
     assert workload.pixel_frames == pytest.approx((25 * 3000 + 9.9 * 3000) / 2)
     assert workload.shapes == MEASURED.shapes
+    # Two clips of ten seconds, and one of 9.9.
+    assert workload.clip_pixel_frames == pytest.approx((2 * 10 * 3000 + 9.9 * 3000) / 3)
     assert workload.longest_s == 25
     assert workload.kind == "media"
     assert told["mean duration"].source == "two files"

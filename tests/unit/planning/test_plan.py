@@ -242,6 +242,13 @@ def test_operations_of_a_network_are_those_of_the_clips_length() -> None:
     assert extracted == pytest.approx(80 * (0.05 + 0.1 + 1.0))
 
 
+def test_clips_of_unlike_videos_count_by_the_mean_clip() -> None:
+    videos = workload(clip_pixel_frames=500_000.0)
+    plan = make_plan(videos, SETTINGS, rates(), hardware(), PRICES)
+    extracted = stage(plan, "extract_features").core_hours * 3600
+    assert extracted == pytest.approx(80 * (0.5 + 0.1 + 0.3 + 0.2))
+
+
 def test_many_vectors_are_read_in_every_epoch() -> None:
     settings = replace(SETTINGS, max_rows=10**6)
     known = rates(stages={"fit_centroids": {"fixed_s": 1, "fixed_core_s": 1}})
