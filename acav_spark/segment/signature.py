@@ -140,10 +140,7 @@ class SignatureMeter:
 
     @property
     def samples(self) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-        """Times and elements of the first frame of each quarter of a second.
-
-        Without pictures that are nearly flat, whose elements are noise.
-        """
+        """Times and elements of a frame of each quarter of a second, if not flat."""
         self._flush()
         return self._sampler.times_s, self._sampler.elements
 
