@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from acav_spark.errors import DeviceMemoryError, MediaError, StageError
+from acav_spark.errors import AcavError, DeviceMemoryError, MediaError, StageError
 from acav_spark.features.extraction import Extracted
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ def extract_batch(
     StageError
         If the extractor returns something else than one tuple of vectors, of the
         dimensions it declares, for each clip: vectors could be those of other clips.
+    AcavError
+        What else the extractor raises of the project's own errors: it cannot work.
     """
     try:
         vectors = extractor.extract([clip for _, clip in pairs])
@@ -111,6 +113,8 @@ def extract_batch(
         problem = MediaError(
             error.code, f"{name}: {error.message}", is_permanent=error.is_permanent
         )
+    except AcavError:  # weights, packages or a device that are missing for all clips
+        raise
     except Exception as error:  # becomes a row of failures
         message = f"{name}: {type(error).__name__}: {error}"
         problem = MediaError(EXTRACTOR_FAILED, message)

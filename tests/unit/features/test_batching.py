@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acav_spark.errors import DeviceMemoryError, MediaError, StageError
+from acav_spark.errors import ConfigError, DeviceMemoryError, MediaError, StageError
 from acav_spark.features.batching import MAX_BATCH, BatchSize, extract_batch
 from acav_spark.features.extraction import Item
 from acav_spark.media.types import AudioSampling, DecodedClip, VideoSampling
@@ -120,6 +120,12 @@ def test_the_code_of_a_media_error_is_kept() -> None:
     assert failed.error is not None
     assert (failed.error.code, failed.error.is_permanent) == ("no_frames", False)
     assert failed.error.message == "numbered: nothing to see"
+
+
+def test_an_extractor_that_cannot_work_ends_the_stage() -> None:
+    error = ConfigError("weights: expected SHA-256 aa, got bb")
+    with pytest.raises(ConfigError, match="expected SHA-256"):
+        extract_batch("numbered", Numbered(lambda _: error), pairs_of(2), BatchSize())
 
 
 @pytest.mark.parametrize(
