@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from acav_spark.errors import ConfigError
+from acav_spark.worker_errors import own_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -161,12 +162,22 @@ def run_stages(
         In the order of the data.
     told : callable, optional
         Called with each result.
+
+    Raises
+    ------
+    AcavError
+        What ended a stage; also where it was raised on an executor.
     """
     context.ledger.close_interrupted()
     results = []
     for stage in stages:
         started = time.monotonic()
-        result = stage.load()(context)
+        try:
+            result = stage.load()(context)
+        except Exception as error:
+            if (cause := own_error(error)) is not None:
+                raise cause from error
+            raise
         result = replace(result, seconds=time.monotonic() - started)
         if result.is_unchanged:
             _logger.info("nothing to do stage=%s", stage.name)
