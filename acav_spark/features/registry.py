@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from acav_spark.features.extractor import Extractor
 
-__all__ = ["create_extractor", "known_extractors"]
+__all__ = ["create_extractor", "extractor_class", "known_extractors"]
 
 # Imported when asked for, so that naming one network does not load all of them.
 _EXTRACTORS = {
@@ -67,10 +67,8 @@ def create_extractor(
     >>> create_extractor("handcrafted_audio").modality
     'audio'
     """
+    factory = extractor_class(name)
     target = _EXTRACTORS.get(name, name)
-    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", target):
-        raise ConfigError(_unknown_name(name))
-    factory = _load(name, target)
     try:
         extractor: object = factory(**dict(options or {}))
     except AcavError:
@@ -90,6 +88,23 @@ def create_extractor(
         )
         raise ConfigError(msg)
     return extractor  # type: ignore[return-value]  # checked by _misfits
+
+
+def extractor_class(name: str) -> type:
+    """Return the class of a registered name, or ``package.module:Class``, unmade.
+
+    Its ``modality``, ``dimensions`` and ``wants_gpu`` need no weights where they are
+    attributes of the class, as those of the package's extractors are.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown, or the module or class cannot be loaded.
+    """
+    target = _EXTRACTORS.get(name, name)
+    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", target):
+        raise ConfigError(_unknown_name(name))
+    return _load(name, target)
 
 
 def _unknown_name(name: str) -> str:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from acav_spark.chunks import decoding_limits
 from acav_spark.errors import ConfigError
+from acav_spark.imports.choosing import computed_extractors
 from acav_spark.pipeline import run_stages, stages_named
 from acav_spark.planning.fixed import StageTimes, stage_rates
 from acav_spark.planning.job import media_of, settings_of, shapes_of
@@ -173,7 +174,7 @@ def _task(
         clip_duration_s=config.segmentation.clip_duration_s,
         max_clips=config.segmentation.max_clips_per_video,
         shot_threshold=config.segmentation.shot_threshold,
-        extractors=tuple((e.name, e.options) for e in config.features.extractors),
+        extractors=tuple((e.name, e.options) for e in computed_extractors(config)),
         n_clusters=max(settings.n_clusters, default=_AUTO_CLUSTERS),
         pairs=tuple(pairs_for(config.selection.pairing, views)),
         batch_size=config.selection.batch_size,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from acav_spark.errors import ConfigError, MediaError
-from acav_spark.features.registry import create_extractor, known_extractors
+from acav_spark.features.registry import create_extractor, extractor_class
+from acav_spark.imports.choosing import is_imported
 from acav_spark.ingest.sources import find_sources
 from acav_spark.media.isolated import probe_isolated
 from acav_spark.media.listing import list_media
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 # Rows of a table from which files tell the bytes of a row; fewer are mostly headers.
 _MANY_ROWS = 10_000
 _MAX_SHAPES = 10_000
+# Those of CLIP, CLAP and their like.
+_IMPORTED_LENGTH = 512
 
 
 def settings_of(config: Config) -> tuple[Settings, list[Assumption]]:
@@ -41,7 +44,7 @@ def settings_of(config: Config) -> tuple[Settings, list[Assumption]]:
     Raises
     ------
     ConfigError
-        If an extractor is unknown and no network of the paper, or the pairing does
+        If an extractor is unknown, or the pairing does
         not fit the views.
     """
     told: list[Assumption] = []
@@ -227,27 +230,33 @@ def measured_bytes(context: StageContext) -> dict[str, float]:
 
 
 def _spec(chosen: ExtractorConfig, told: list[Assumption]) -> ExtractorSpec:
-    figures = NETWORKS.get(chosen.name)
-    gmac = figures.gmac_per_view * figures.views_per_clip if figures else None
-    if figures is not None and chosen.name not in known_extractors():
+    if is_imported(chosen):
+        n_layers = max(len(chosen.imported.layers), 1)
         told.append(
             Assumption(
                 f"vectors of {chosen.name}",
-                f"lengths {', '.join(str(d) for d in figures.dimensions)}",
-                "published channels; this version does not have the extractor",
-                "planning/networks.py",
+                f"{n_layers} of {_IMPORTED_LENGTH} numbers",
+                "they are imported, and looked at then",
+                "planning/job.py",
             )
         )
         return ExtractorSpec(
-            *(chosen.name, figures.modality, figures.dimensions),
-            wants_gpu=True,
-            gmac_per_clip=gmac,
+            *(chosen.name, chosen.imported.modality, (_IMPORTED_LENGTH,) * n_layers),
+            wants_gpu=False,
+            gmac_per_clip=0.0,
         )
-    made = create_extractor(chosen.name, chosen.options)
+    figures = NETWORKS.get(chosen.name)
+    # Networks cannot be made without their weights, and a plan needs none: the facts
+    # are attributes of the class.
+    made: Any = (
+        extractor_class(chosen.name)
+        if figures
+        else create_extractor(chosen.name, chosen.options)
+    )
     return ExtractorSpec(
         *(chosen.name, made.modality, made.dimensions),
         wants_gpu=made.wants_gpu,
-        gmac_per_clip=gmac,
+        gmac_per_clip=figures.gmac_per_clip if figures else None,
     )
 
 

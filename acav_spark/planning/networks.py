@@ -1,4 +1,4 @@
-"""What the paper's networks cost, as published, where nothing has measured them here.
+"""What networks compute for a clip, where nothing has measured what they take.
 
 Figures are of operations, so that the time of a clip follows from a stated peak and a
 stated share of it that is reached.
@@ -11,47 +11,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class NetworkFigures:
-    """Published figures of a network.
+    """What a network computes for a clip.
 
     Parameters
     ----------
-    modality : str
-        What it looks at.
-    dimensions : tuple of int
-        Channels of the outputs of its five blocks.
-    gmac_per_view, views_per_clip : float
-        Multiplications and additions of one view in 10^9; views of a ten-second clip.
+    gmac_per_clip : float
+        Multiplications and additions for a ten-second clip, in 10^9, a multiplication
+        with its addition counted once.
     source : str
-        Where they come from.
+        Where the figure comes from.
     """
 
-    modality: str
-    dimensions: tuple[int, ...]
-    gmac_per_view: float
-    views_per_clip: float
+    gmac_per_clip: float
     source: str
 
 
+_COUNTED = "counted by benchmarks/bench_networks.py: {} GMAC for ten seconds"
 NETWORKS = {
-    # Feichtenhofer et al., SlowFast Networks (2019), table 2: 8x8, R50, 65.7 GFLOPs a
-    # view, where a multiplication with its addition counts once. Channels of both
-    # pathways after each stage's fusion.
+    # Feichtenhofer et al., SlowFast Networks (2019), table 2: 8x8, R50.
     "slowfast_r50": NetworkFigures(
-        "visual",
-        (88, 352, 704, 1408, 2304),
-        65.7,
-        1.0,
-        "SlowFast (2019), table 2, 8x8 R50: 65.7 GMAC a view; one view a clip",
+        65.7, "SlowFast (2019), table 2, 8x8 R50: 65.7 GMAC a view; one view a clip"
     ),
-    # Six convolutions of 3 x 3 over 96 x 64 log-mel and three dense layers, counted by
-    # hand: 3.5 + 113 + 113 + 226 + 113 + 226 + 67 million; 0.96 s each.
-    "vggish": NetworkFigures(
-        "audio",
-        (64, 128, 256, 512, 128),
-        0.863,
-        10.0,
-        "VGGish, counted by layers: 0.863 GMAC for 0.96 s; ten of them a clip",
-    ),
+    "i3d_rgb": NetworkFigures(111.2, _COUNTED.format(111.2)),
+    "resnet50": NetworkFigures(32.7, _COUNTED.format(32.7)),
+    "mobilenet_v2": NetworkFigures(2.4, _COUNTED.format(2.4)),
+    "vggish": NetworkFigures(8.7, _COUNTED.format(8.7)),
+    "yamnet": NetworkFigures(1.4, _COUNTED.format(1.4)),
 }
 """By the extractor's name."""
 
