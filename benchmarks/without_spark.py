@@ -105,13 +105,14 @@ def candidates(signed: Sequence[Signed], settings: DuplicatesConfig) -> Pairs:
     key, place, owner = (np.concatenate(parts) for parts in (keys, places, rows))
     order = np.lexsort((owner, place, key))
     key, owner = key[order], owner[order]
-    found = np.empty(0, dtype=np.int64)
+    found = [np.empty(0, dtype=np.int64)]
     for step in range(1, settings.max_bucket_pairs + 1):
         is_same = np.flatnonzero(key[step:] == key[:-step])
         a, b = owner[is_same], owner[is_same + step]
         joined = np.minimum(a, b) * len(signed) + np.maximum(a, b)
-        found = np.union1d(found, joined[a != b])
-    return found // len(signed), found % len(signed)
+        found.append(joined[a != b])
+    distinct = np.unique(np.concatenate(found))
+    return distinct // len(signed), distinct % len(signed)
 
 
 def copies_among(pairs: Pairs, rule: CopyRule, processes: int) -> Pairs:
