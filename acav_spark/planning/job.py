@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from acav_spark.errors import ConfigError, MediaError
 from acav_spark.features.registry import create_extractor, extractor_class
-from acav_spark.imports.choosing import is_imported
 from acav_spark.ingest.sources import find_sources
 from acav_spark.media.isolated import probe_isolated
 from acav_spark.media.listing import list_media
@@ -230,7 +229,7 @@ def measured_bytes(context: StageContext) -> dict[str, float]:
 
 
 def _spec(chosen: ExtractorConfig, told: list[Assumption]) -> ExtractorSpec:
-    if is_imported(chosen):
+    if chosen.imported.modality:
         n_layers = max(len(chosen.imported.layers), 1)
         told.append(
             Assumption(
