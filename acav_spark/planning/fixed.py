@@ -50,9 +50,18 @@ def stage_rates(
     rates : Rates
         With the costs of items; of their ``stages`` those chunks count on that were
         not measured.
+
+    Returns
+    -------
+    dict of str to StageRate
+        Of the stages that a plan has: cutting and importing are in none.
     """
     works = {work.name: work for work in all_work(workload, settings, rates)}
-    return {name: _rate(works[name], taken, rates) for name, taken in times.items()}
+    return {
+        name: _rate(works[name], taken, rates)
+        for name, taken in times.items()
+        if name in works
+    }
 
 
 def _rate(work: StageWork, times: StageTimes, rates: Rates) -> StageRate:

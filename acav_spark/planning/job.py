@@ -48,6 +48,15 @@ def settings_of(config: Config) -> tuple[Settings, list[Assumption]]:
     """
     told: list[Assumption] = []
     extractors = tuple(_spec(chosen, told) for chosen in config.features.extractors)
+    if config.segmentation.cut != "none":
+        told.append(
+            Assumption(
+                "cut_clips",
+                "not counted",
+                "each clip is decoded once more, and coded",
+                "segmentation.cut",
+            )
+        )
     k = config.clustering.n_clusters
     sizes = () if k == "auto" else tuple(k) if isinstance(k, list) else (int(k),)
     views = [

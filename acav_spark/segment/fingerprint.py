@@ -78,10 +78,14 @@ class FingerprintMeter:
         self._n_samples += len(samples)
         if sample_rate_hz < _LEAST_RATE_HZ:
             return
-        self._pending.append(samples)
-        self._n_pending += len(samples)
-        if self._n_pending >= _BATCH_S * sample_rate_hz:
-            self._flush()
+        # A packet may hold minutes, and spectra take many times its memory.
+        step = max(int(_BATCH_S * sample_rate_hz), 1)
+        for first in range(0, len(samples), step):
+            piece = samples[first : first + step]
+            self._pending.append(piece)
+            self._n_pending += len(piece)
+            if self._n_pending >= step:
+                self._flush()
 
     @property
     def words(self) -> NDArray[np.uint32]:
