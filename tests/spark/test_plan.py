@@ -33,7 +33,8 @@ def test_rates_are_measured_on_two_videos_by_all_stages(tmp_path: Path) -> None:
 
     assert rates.n_videos == 2
     assert rates.video_s == pytest.approx(12.0, abs=0.5)
-    assert set(rates.stages) == {stage.name for stage in STAGES}
+    unplanned = {"cut_clips", "import_features"}
+    assert set(rates.stages) == {stage.name for stage in STAGES} - unplanned
     for name in ("ingest_videos", "segment_clips", "extract_features"):
         assert rates.stages[name].chunk_s > 0, name
         assert rates.stages[name].fixed_core_s > 0, name
