@@ -104,11 +104,12 @@ def one_turn(videos: Path, folder: Path, rates: Path | None) -> dict[str, Any]:
         predicted["other_hours"] * 3600,
         predicted["other_core_hours"] * 3600,
     )
+    nothing = (0.0, 0.0)  # foretold of stages that no plan has, and that are off here
     rows = {
         name: {
-            "predicted_wall_s": foretold[name][0],
+            "predicted_wall_s": foretold.get(name, nothing)[0],
             "taken_wall_s": taken["stages"][name][0],
-            "predicted_core_s": foretold[name][1],
+            "predicted_core_s": foretold.get(name, nothing)[1],
             "taken_core_s": taken["stages"][name][1],
         }
         for name in taken["stages"]
