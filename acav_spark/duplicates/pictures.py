@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from acav_spark.duplicates.pairing import blocks_of_one_size
 from acav_spark.segment.signature_elements import N_ELEMENTS
 from acav_spark.segment.stretches import N_BYTES, ternary_elements
 
@@ -52,19 +52,19 @@ def paired_agreement(
     Time: some 30 us a pair of ten seconds.
     """
     agreement = np.zeros(len(first))
-    sizes: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for place, (one, other) in enumerate(zip(first, second, strict=True)):
-        sizes[_n_stretches(one), _n_stretches(other)].append(place)
-    for (n_first, n_second), all_places in sizes.items():
-        if n_first * n_second == 0:
-            continue
-        step = max(_AT_ONCE // (max(n_first, n_second) * N_ELEMENTS), 1)
-        for start in range(0, len(all_places), step):
-            places = all_places[start : start + step]
-            agreement[places] = _agreement(
-                _unpacked([first[place] for place in places], n_first),
-                _unpacked([second[place] for place in places], n_second),
-            )
+    blocks = blocks_of_one_size(
+        first,
+        second,
+        stretch_bytes=N_BYTES,
+        what="stretch elements",
+        n_values=lambda n_first, n_second: max(n_first, n_second) * N_ELEMENTS,
+        most_values=_AT_ONCE,
+    )
+    for places, (n_first, n_second) in blocks:
+        agreement[places] = _agreement(
+            _unpacked([first[place] for place in places], n_first),
+            _unpacked([second[place] for place in places], n_second),
+        )
     return agreement
 
 
@@ -99,14 +99,3 @@ def _unpacked(elements: Sequence[bytes], n_stretches: int) -> NDArray[np.float32
     joined = np.frombuffer(b"".join(elements), dtype=np.uint8)
     packed = joined.reshape(len(elements), n_stretches, N_BYTES)
     return ternary_elements(packed).astype(np.float32)
-
-
-def _n_stretches(elements: bytes) -> int:
-    n_stretches, rest = divmod(len(elements), N_BYTES)
-    if rest:
-        msg = (
-            f"stretch elements: expected a multiple of {N_BYTES} bytes, got "
-            f"{len(elements)}."
-        )
-        raise ValueError(msg)
-    return n_stretches

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import operator
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from acav_spark.duplicates.counting import bits_set
+from acav_spark.duplicates.pairing import blocks_of_one_size
 from acav_spark.segment.signature import STRETCH_BYTES
 from acav_spark.segment.signature_elements import N_WORDS
 
@@ -47,19 +48,19 @@ def paired_similarity(
     Some ten times as fast as one pair at a time.
     """
     similar = np.zeros(len(first))
-    sizes: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for place, (one, other) in enumerate(zip(first, second, strict=True)):
-        sizes[_n_stretches(one), _n_stretches(other)].append(place)
-    for (n_first, n_second), all_places in sizes.items():
-        if n_first * n_second == 0:
-            continue
-        step = max(_AT_ONCE // (n_first * n_second), 1)
-        for start in range(0, len(all_places), step):
-            places = all_places[start : start + step]
-            similar[places] = _similar(
-                _padded([first[place] for place in places], n_first),
-                _padded([second[place] for place in places], n_second),
-            )
+    blocks = blocks_of_one_size(
+        first,
+        second,
+        stretch_bytes=STRETCH_BYTES,
+        what="coarse signature",
+        n_values=operator.mul,
+        most_values=_AT_ONCE,
+    )
+    for places, (n_first, n_second) in blocks:
+        similar[places] = _similar(
+            _padded([first[place] for place in places], n_first),
+            _padded([second[place] for place in places], n_second),
+        )
     return similar
 
 
@@ -88,14 +89,3 @@ def _padded(coarse: Sequence[bytes], n_stretches: int) -> NDArray[np.uint64]:
     joined = np.frombuffer(b"".join(coarse), dtype=np.uint8)
     bags[..., :_BAG_BYTES] = joined.reshape(len(coarse), n_stretches, N_WORDS, -1)
     return bags.view(np.uint64)
-
-
-def _n_stretches(coarse: bytes) -> int:
-    n_stretches, rest = divmod(len(coarse), STRETCH_BYTES)
-    if rest:
-        msg = (
-            "coarse signature: expected a multiple of "
-            f"{STRETCH_BYTES} bytes, got {len(coarse)}."
-        )
-        raise ValueError(msg)
-    return n_stretches
