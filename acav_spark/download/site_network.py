@@ -13,7 +13,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin
 
-from urllib3.exceptions import DecodeError
+from urllib3.exceptions import DecodeError, ReadTimeoutError
 from yt_dlp.networking import RequestHandler, Response
 from yt_dlp.networking.exceptions import HTTPError, RequestError, TransportError
 
@@ -140,10 +140,7 @@ class CheckedRH(RequestHandler):  # type: ignore[misc]  # yt-dlp has no types
             )
         except FAILURES as error:
             line.close()
-            message = f"{name!r}: the connection broke: {told(error)}"
-            raise MediaError(
-                codes.CONNECTION_FAILED, message, is_permanent=False
-            ) from error
+            raise _meaning_of(error, name, self._time()) from error
         except MediaError:
             line.close()
             raise
@@ -199,8 +196,7 @@ class _CheckedResponse(Response):  # type: ignore[misc]  # yt-dlp has no types
         except MediaError as error:
             raise TransportError(cause=error) from error
         except (DecodeError, *FAILURES) as error:
-            message = f"{shown_uri(self.url)!r}: the connection broke: {told(error)}"
-            cause = MediaError(codes.CONNECTION_FAILED, message, is_permanent=False)
+            cause = _meaning_of(error, shown_uri(self.url), self._time)
             raise TransportError(cause=cause) from error
         if not piece:
             self._is_over = True
@@ -210,6 +206,18 @@ class _CheckedResponse(Response):  # type: ignore[misc]  # yt-dlp has no types
             message = f"{shown_uri(self.url)!r}: more than {MAX_PAGE_BYTES} bytes"
             raise TransportError(cause=MediaError(TOO_LONG_PAGE, message))
         return bytes(piece)
+
+
+def _meaning_of(error: Exception, name: str, network_time: NetworkTime) -> MediaError:
+    """Return what an error of a connection means."""
+    # Which of two clocks of one length ends a silent connection is chance.
+    if isinstance(error, TimeoutError | ReadTimeoutError):
+        try:
+            return network_time.stalled()
+        except MediaError as used:  # the time for all of it
+            return used
+    message = f"{name!r}: the connection broke: {told(error)}"
+    return MediaError(codes.CONNECTION_FAILED, message, is_permanent=False)
 
 
 def _body_bytes(data: object) -> bytes | None:
