@@ -208,7 +208,7 @@ def _hardware(name: str, prices: Prices, rates: Rates) -> Hardware:
 def _measured(
     options: Options,
     from_input: bool,  # noqa: FBT001 - as the options are called
-    from_warehouse: bool,  # noqa: FBT001
+    from_warehouse: bool,  # noqa: FBT001 - likewise
     n_files: int,
 ) -> Measured | None:
     """Return what the input or the warehouse says, where one of them was named."""

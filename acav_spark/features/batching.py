@@ -139,7 +139,7 @@ def _require_fitting(
     is_list = isinstance(vectors, list)
     shapes = [
         tuple(np.shape(layer) for layer in layers)
-        for layers in (vectors if is_list else ())  # type: ignore[attr-defined]
+        for layers in (vectors if is_list else ())  # type: ignore[attr-defined]  # is_list
     ]
     if not is_list or shapes != [tuple((d,) for d in extractor.dimensions)] * n_clips:
         got = f"{len(shapes)} of shapes {shapes[:1]}" if is_list else type(vectors)

@@ -1,8 +1,8 @@
 """What the threads of an extraction share: items, decoded clips, results, and bytes.
 
 Three kinds of threads meet here: lanes that decode, one that computes, and the caller,
-who brings items and takes results. All wait on one condition, so that every rule about
-who may go on is in this file.
+who brings items and takes results. All share one lock, so that every rule about who may
+go on is in this file.
 """
 
 from __future__ import annotations

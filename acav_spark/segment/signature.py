@@ -37,6 +37,7 @@ from acav_spark.segment.stretches import (
     STRETCH_S,
     TIME_TOLERANCE_S,
     FrameSampler,
+    are_inside,
     n_stretches,
 )
 
@@ -248,9 +249,7 @@ def coarse_signature(
         shorter): for each of the five words 243 bits, lowest first, in 31 bytes.
         Empty without a frame in the part.
     """
-    inside = (times_s >= start_s - TIME_TOLERANCE_S) & (
-        times_s < end_s - TIME_TOLERANCE_S
-    )
+    inside = are_inside(times_s, start_s, end_s)
     times, words = times_s[inside] - start_s + TIME_TOLERANCE_S, words[inside]
     if len(times) == 0:
         return b""
@@ -292,9 +291,7 @@ def fine_signature(
         81 a frame: milliseconds since the first one (little-endian uint32),
         confidence, 76 bytes of elements.
     """
-    inside = (times_s >= start_s - TIME_TOLERANCE_S) & (
-        times_s < end_s - TIME_TOLERANCE_S
-    )
+    inside = are_inside(times_s, start_s, end_s)
     frames = np.empty(int(inside.sum()), dtype=FINE_FRAME)
     if len(frames):
         since_s = np.maximum(times_s[inside] - times_s[inside][0], 0.0)

@@ -68,6 +68,15 @@ def n_stretches(start_s: float, end_s: float) -> int:
     return max(n_steps, 0) + 1
 
 
+def are_inside(
+    times_s: NDArray[np.float64], start_s: float, end_s: float
+) -> NDArray[np.bool_]:
+    """Return which times are in [start_s, end_s), up to rounding; same shape."""
+    return (times_s >= start_s - TIME_TOLERANCE_S) & (
+        times_s < end_s - TIME_TOLERANCE_S
+    )
+
+
 def ternary_elements(packed: NDArray[np.uint8]) -> NDArray[np.int8]:
     """Return -1, 0 or 1 for each element, shape (..., 380), of (..., 76) bytes."""
     return _TERNARY[packed].reshape(*packed.shape[:-1], N_ELEMENTS)
@@ -102,9 +111,7 @@ def stretch_elements(
         76 for each stretch of ``coarse_signature``: the mean of each element, which is
         -1, 0 or 1 in a frame, rounded to one of these. Empty without a frame.
     """
-    inside = (times_s >= start_s - TIME_TOLERANCE_S) & (
-        times_s < end_s - TIME_TOLERANCE_S
-    )
+    inside = are_inside(times_s, start_s, end_s)
     if not inside.any():
         return b""
     times = times_s[inside] - start_s + TIME_TOLERANCE_S

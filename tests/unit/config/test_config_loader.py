@@ -428,9 +428,9 @@ def test_the_source_says_where_the_values_came_from(tmp_path: Path) -> None:
 
 
 def test_a_tilde_is_the_home_folder_as_no_shell_puts_it_in_an_override(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("HOME", str(tmp_path))
     config = load_config(None, ["input.uri=~/videos", "storage.root=~/tables"]).config
-    assert config.input.uri == "/home/somebody/videos"
-    assert config.storage.root == "/home/somebody/tables"
+    assert config.input.uri == f"{tmp_path}/videos"
+    assert config.storage.root == f"{tmp_path}/tables"
