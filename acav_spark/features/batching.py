@@ -103,7 +103,6 @@ def extract_batch(
     try:
         vectors = extractor.extract([clip for _, clip in pairs])
     except DeviceMemoryError as error:
-        size.did_not_fit(len(pairs))
         _logger.warning(
             "%s: no device memory for %d clips at once; trying %d",
             *(name, len(pairs), max(len(pairs) // 2, 1)),
@@ -127,10 +126,16 @@ def extract_batch(
     if len(pairs) == 1:
         return [Extracted(pairs[0][0], name, error=problem)]
     half = len(pairs) // 2
-    return [
+    results = [
         *extract_batch(name, extractor, pairs[:half], size),
         *extract_batch(name, extractor, pairs[half:], size),
     ]
+    # A clip that does not fit alone says nothing about how many others do.
+    if problem.code == DEVICE_MEMORY and not any(
+        one.error is not None and one.error.code == DEVICE_MEMORY for one in results
+    ):
+        size.did_not_fit(len(pairs))
+    return results
 
 
 def _require_fitting(
