@@ -100,6 +100,9 @@ class Batches:
             taken = picker.take_prepared(
                 prepared, ghosts, n_take, self._groups, look_ahead
             )
+            if self._ahead is not None:
+                # Drawing marks places for a while in the words that ``keep`` marks.
+                self._ahead.result()
         self._pool.keep(taken.positions)
         return rows[taken.positions], taken
 

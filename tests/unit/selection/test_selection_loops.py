@@ -4,6 +4,11 @@ clusters, several threads, every shape of a strip.
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import wait
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from oracle import Pairs, Problem, brute_force
@@ -15,12 +20,17 @@ from acav_spark.selection import (
     combination,
     extend,
 )
+from acav_spark.selection.batch_setup import BatchSetup
 from acav_spark.selection.fixed_point import FRACTION_BITS
 from acav_spark.selection.kernels import dense
 from acav_spark.selection.kernels.layout import StripLayout
 from acav_spark.selection.limits import no_groups
 from acav_spark.selection.picker import ExactPicker
 from acav_spark.selection.pool import CandidatePool, DrawnAhead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
 
 
 def problem_of(
@@ -135,7 +145,15 @@ def test_a_batch_drawn_ahead_keeps_the_sequence_under_limits(
     ids = generator.integers(7, size=(4_000, 5))
     limits = [at_most(1, np.arange(4_000) // 4)]
     n_ghosts: list[int] = []
-    settle = CandidatePool.settle
+    settle, submit = CandidatePool.settle, BatchSetup.submit
+
+    def submit_and_wait(
+        setup: BatchSetup, function: Callable[..., object], *args: object
+    ) -> Future[object]:
+        # Drawn before the choices begin, however the threads are scheduled.
+        submitted = submit(setup, function, *args)
+        wait([submitted])
+        return submitted
 
     def counted(pool: CandidatePool, ahead: DrawnAhead) -> np.ndarray | None:
         ghosts = settle(pool, ahead)
@@ -144,6 +162,7 @@ def test_a_batch_drawn_ahead_keeps_the_sequence_under_limits(
         return ghosts
 
     monkeypatch.setattr(CandidatePool, "settle", counted)
+    monkeypatch.setattr(BatchSetup, "submit", submit_and_wait)
     found = [
         batch_greedy(
             ids,
@@ -162,6 +181,36 @@ def test_a_batch_drawn_ahead_keeps_the_sequence_under_limits(
     # Not all are drawn ahead: the pool is listed anew when it runs low.
     assert len(n_ghosts) >= 15
     assert sum(n_ghosts) >= 30
+
+
+def test_clips_are_kept_only_once_the_next_batch_is_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Both mark places in the same words: one of two marks would be lost.
+    is_drawing = threading.Event()
+    overlaps: list[bool] = []
+    draw_ahead, keep = CandidatePool.draw_ahead, CandidatePool.keep
+
+    def slowly_drawn(
+        pool: CandidatePool, size: int, batch: int, n_most: int
+    ) -> DrawnAhead | None:
+        is_drawing.set()
+        time.sleep(0.02)
+        drawn = draw_ahead(pool, size, batch, n_most)
+        is_drawing.clear()
+        return drawn
+
+    def watched(pool: CandidatePool, positions: np.ndarray) -> None:
+        overlaps.append(is_drawing.is_set())
+        keep(pool, positions)
+
+    monkeypatch.setattr(CandidatePool, "draw_ahead", slowly_drawn)
+    monkeypatch.setattr(CandidatePool, "keep", watched)
+    problem = problem_of(
+        8, n_clips=3_000, sizes=(6,) * 4, n_select=200, batch=(200, 20)
+    )
+    assert solved(problem, n_threads=2) == solved(problem)
+    assert overlaps == [False] * 20
 
 
 @pytest.mark.usefixtures("_way")
