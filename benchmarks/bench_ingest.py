@@ -4,14 +4,15 @@
 
 Parts:
 
-- words: the trending lists, repeated, as CSV with texts over several lines. Four
-  passes to Parquet, one after another in each repeat: rows read and written as they
-  are; moved through a Python worker that does no more than to make lists of tags, the
-  least that any judge in Python costs; read, judged by the filters of
-  ``conf/paper.yaml`` (categories, topics) and written; and the stage's own reader and
-  judge. The most that a Python worker held with
-  a quarter of the rows and with all; and processor time of the automaton with ten
-  keywords and with thousands.
+- words: the trending lists, repeated, as CSV with texts over several lines. Five
+  passes to Parquet, one after another in each repeat: the stage's columns read and
+  written by Spark alone, without a judge (``same_columns``, what shares are of); only
+  the text that the filters look at, read and written as it is; that moved through a
+  Python worker which does no more than to make lists of tags, the least that any judge
+  in Python costs; read, judged by the filters of ``conf/paper.yaml`` (categories,
+  topics) and written; and the stage's own reader and judge. The most that a Python
+  worker held with a quarter of the rows and with all; and processor time of the
+  automaton with ten keywords and with thousands.
 
 Rejections are counted, by reason and keyword, and compared with those of one row after
 another before times are told.
@@ -53,7 +54,7 @@ from acav_spark.rows import spark_schema
 from acav_spark.session import get_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from pyspark.sql import DataFrame, SparkSession
 
@@ -117,6 +118,7 @@ def words(options: argparse.Namespace, scratch: Path) -> dict[str, object]:
         [f"input.uri={source}", "input.allowed_schemes=[https]"],
     ).config
     passes = {
+        "same_columns": partial(same_columns, spark, config),
         "read_write": partial(plain_rows, spark, source),
         "moved": partial(moved_rows, spark, source),
         "judged": partial(judged_rows, spark, source, config),
@@ -150,20 +152,9 @@ def words(options: argparse.Namespace, scratch: Path) -> dict[str, object]:
             "rows_per_s": round(n_rows / statistics.median(wall[name])),
             "rows_per_core_s": round(n_rows / statistics.median(used[name])),
             "us_per_row": [round(s / n_rows * 1e6, 1) for s in used[name]],
-            "share_of_read_write": round(
-                statistics.median(
-                    base / own
-                    for base, own in zip(used["read_write"], used[name], strict=True)
-                ),
-                3,
-            ),
-            "share_of_read_write_by_wall": round(
-                statistics.median(
-                    base / own
-                    for base, own in zip(wall["read_write"], wall[name], strict=True)
-                ),
-                3,
-            ),
+            "share_of_same_columns": share(used["same_columns"], used[name]),
+            "share_of_same_columns_by_wall": share(wall["same_columns"], wall[name]),
+            "share_of_read_write": share(used["read_write"], used[name]),
         }
         for name in passes
     }
@@ -175,6 +166,12 @@ def words(options: argparse.Namespace, scratch: Path) -> dict[str, object]:
         "worker_mib": memory,
         "keywords": keyword_costs(rows),
     }
+
+
+def share(of: Sequence[float], own: Sequence[float]) -> float:
+    """Return the median of a rate's share of another in the same repeat."""
+    ratios = [base / mine for base, mine in zip(of, own, strict=True)]
+    return round(statistics.median(ratios), 3)
 
 
 def trending_rows(data: Path) -> list[Row]:
@@ -200,6 +197,28 @@ def write_repeated(rows: list[Row], folder: Path, n_rows: int) -> int:
             for _ in range(min(per_file, n_times - first)):
                 writer.writerows(rows)
     return n_times * len(rows)
+
+
+def same_columns(spark: SparkSession, config: Config) -> DataFrame:
+    """Return the columns that the stage writes, made by Spark from what it reads.
+
+    Nothing is normalised, checked or judged: tags are split, addresses put together.
+    """
+    sources = find_sources(config.input.uris, config.input.format, {})
+    rows = read_metadata(spark, sources, {})
+    made = {
+        "item_id": F.col("video_id"),
+        "uri": F.concat(F.lit("https://www.youtube.com/watch?v="), "video_id"),
+        "tags": F.split("tags", r"\|"),
+        "fetched_at": F.expr("try_to_timestamp(fetched)"),
+    }
+    known = {name: F.col(name) for name in rows.columns} | made
+    return rows.select(
+        *[
+            known.get(field.name, F.lit(None)).cast(field.dataType).alias(field.name)
+            for field in spark_schema(JUDGED)
+        ]
+    )
 
 
 def plain_rows(spark: SparkSession, folder: Path) -> DataFrame:
