@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 Negatives = Literal["whole", "per_layer"]
@@ -133,8 +132,8 @@ class RetrievalSet:
         if self.sources is not None:
             lengths["sources"] = len(self.sources)
         if len(set(lengths.values())) != 1:
-            msg = f"{self.name}: expected one number of pairs everywhere, got {lengths}"
-            raise ValueError(f"{msg}.")
+            msg = f"{self.name}: expected one number of pairs, got {lengths}."
+            raise ValueError(msg)
 
     def __len__(self) -> int:
         return len(self.is_positive)
