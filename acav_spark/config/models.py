@@ -143,6 +143,11 @@ class ExecutionConfig(Section):
         ge=1,
         description="Pixels of a frame beyond which a video is refused.",
     )
+    decode_on: Literal["cpu", "gpu"] = Field(
+        default="cpu",
+        description="Where extract_features decodes pictures: gpu takes the task's GPU "
+        "(NVDEC), and the CPU, with a warning, where there is none.",
+    )
     decode_workers: int = Field(
         default=0,
         ge=0,

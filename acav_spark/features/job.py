@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from acav_spark.cutting.job import are_clips_cut, media_of_clips
 from acav_spark.cutting.job import stage_hash as files_hash
 from acav_spark.failures import retire
 from acav_spark.features.extraction import Item, SandboxedDecoder
-from acav_spark.features.placement import assign_gpus
+from acav_spark.features.placement import assign_gpus, assigned_gpu
 from acav_spark.features.registry import create_extractor
 from acav_spark.features.resources_job import (
     assigned_gpus,
@@ -187,7 +187,10 @@ def _rules(config: Config) -> _Rules:
             for e in computed_extractors(config)
         ),
         sources=source_rules(config),
-        limits=decoding_limits(config),
+        limits=replace(
+            decoding_limits(config),
+            gpu="" if config.execution.decode_on == "gpu" else None,
+        ),
         ahead=Ahead(
             n_lanes=decoding_lanes(config.execution),
             max_bytes=config.execution.decode_ahead_mb * 2**20,
@@ -292,6 +295,9 @@ def _extract_batches(
     assign_gpus(assigned_gpus())
     extractors = {name: _loaded(name, options) for name, options in rules.extractors}
     items = ([Item(**row) for row in batch.to_pylist()] for batch in batches)
-    decoder = SandboxedDecoder(extractors, sources=rules.sources, limits=rules.limits)
+    limits = rules.limits
+    if limits.gpu is not None:
+        limits = replace(limits, gpu=assigned_gpu() or "")
+    decoder = SandboxedDecoder(extractors, sources=rules.sources, limits=limits)
     extracted = extract_ahead(items, extractors, decoder, rules.ahead, _sizes(rules))
     return extracted_batches(extracted, schema)

@@ -28,6 +28,7 @@ import av.logging
 
 from acav_spark.errors import MediaError
 from acav_spark.media import codes
+from acav_spark.media.hardware import use_gpu, wants_gpu
 from acav_spark.media.piped import PipedMedia
 from acav_spark.media.wire import encode_message, read_message
 
@@ -60,8 +61,10 @@ def main(arguments: list[str]) -> None:
     requests, answers = _take_pipes()
     operations = importlib.import_module(settings["operations"]).OPERATIONS
     av.logging.set_level(av.logging.PANIC)
+    # Before files and memory are limited: the driver opens devices.
+    gpu_problem = use_gpu() if wants_gpu() else ""
     _drop_abilities(settings)
-    _write(answers, encode_message({"ready": True}))
+    _write(answers, encode_message({"ready": True, "gpu_problem": gpu_problem}))
     _silence(2)
 
     def next_message() -> dict[str, object]:
@@ -164,9 +167,11 @@ def _die_with_parent(settings: Settings) -> None:
 
 def _drop_abilities(settings: Settings) -> None:
     """Give up what decoding does not need: memory, files, writing, the network."""
-    limit = _address_space_bytes() + settings["memory_bytes"]
+    # A GPU's driver reserves far more address space than it uses.
+    bounded = resource.RLIMIT_DATA if wants_gpu() else resource.RLIMIT_AS
+    limit = _bytes_in_use(bounded) + settings["memory_bytes"]
     for kind, value in (
-        (resource.RLIMIT_AS, limit),
+        (bounded, limit),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NOFILE, settings["n_open_files"]),
@@ -185,13 +190,15 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _address_space_bytes() -> int:
-    """Return what the interpreter and its libraries take already."""
+def _bytes_in_use(bounded: int) -> int:
+    """Return what the interpreter and its libraries take of a limit already."""
     try:
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()
     except OSError:
         return 2**30
-    return int(pages) * resource.getpagesize()
+    # All of the address space, or data and stack.
+    field = 0 if bounded == resource.RLIMIT_AS else 5
+    return int(pages[field]) * resource.getpagesize()
 
 
 def _read_exactly(descriptor: int, n_bytes: int) -> bytearray:

@@ -7,6 +7,7 @@ Formats are an allow-list without playlists, pictures and concatenations.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
@@ -19,6 +20,7 @@ from av.codec.context import Flags
 
 from acav_spark.errors import MediaError
 from acav_spark.media import codes
+from acav_spark.media.hardware import decoding_hardware
 from acav_spark.media.piped import PipedMedia
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from av.audio.stream import AudioStream
+    from av.codec.hwaccel import HWAccel
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -224,25 +227,38 @@ def _refuse_pictures(container: InputContainer, name: str) -> None:
 
 
 def _opened(file: io.RawIOBase, name: str, max_pixels: int) -> InputContainer:
+    hardware = decoding_hardware()
+    if hardware is not None:
+        # A GPU that fails, or has no memory left, says nothing about the file.
+        with contextlib.suppress(av.error.FFmpegError):
+            return _opened_by(file, max_pixels, hardware)
+        file.seek(0)
     try:
-        return av.open(
-            file,
-            mode="r",
-            buffer_size=_READ_BYTES,
-            metadata_errors="replace",
-            # For all streams, while the library finds out what they are. It forgets
-            # sizes beyond this; up to it they are known, and refused by name.
-            options=_decoder_options(_OPENING_FACTOR * max_pixels),
-            container_options={
-                "format_whitelist": ALLOWED_FORMATS,
-                "protocol_whitelist": "none",
-            },
-        )
+        return _opened_by(file, max_pixels, None)
     except av.error.FFmpegError as error:
         # Also what the list of formats refuses, which is an "invalid argument".
         if isinstance(error, MemoryError):
             raise
         raise _invalid(file, name) from error
+
+
+def _opened_by(
+    file: io.RawIOBase, max_pixels: int, hardware: HWAccel | None
+) -> InputContainer:
+    return av.open(
+        file,
+        mode="r",
+        buffer_size=_READ_BYTES,
+        metadata_errors="replace",
+        # For all streams, while the library finds out what they are. It forgets
+        # sizes beyond this; up to it they are known, and refused by name.
+        options=_decoder_options(_OPENING_FACTOR * max_pixels),
+        container_options={
+            "format_whitelist": ALLOWED_FORMATS,
+            "protocol_whitelist": "none",
+        },
+        hwaccel=hardware,
+    )
 
 
 def _invalid(file: io.RawIOBase, name: str) -> MediaError:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import contextlib
 import fcntl
+import functools
 import json
+import logging
 import os
 import select
 import signal
@@ -13,48 +15,26 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from acav_spark.errors import MediaError, StageError
 from acav_spark.media import codes
 from acav_spark.media.child_environment import child_environment
 from acav_spark.media.closing import Closing
+from acav_spark.media.limits import Limits
 from acav_spark.media.serving import ServedCall
 from acav_spark.media.wire import WireError, encode_message, read_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+__all__ = ["Limits", "Sandbox", "shared_sandbox"]
+
 _START_S: Final = 60.0
 _MAX_TEXT: Final = 1000
 _PIPE_BYTES: Final = 2**20
 _OPERATIONS: Final = "acav_spark.media.operations"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one piece of media may take.
-
-    Parameters
-    ----------
-    time_s : float, default 300
-        Seconds of one call.
-    memory_bytes : int, default 4 GiB
-        Address space beyond that of the interpreter and its libraries.
-    n_open_files : int, default 64
-        Open files of the child.
-    max_pixels : int, default 4096 * 4096
-        Pixels of a frame.
-    n_calls_before_recycle : int, default 500
-        Calls after which the child is replaced, against slow leaks in libraries.
-    """
-
-    time_s: float = 300.0
-    memory_bytes: int = 4 * 2**30
-    n_open_files: int = 64
-    max_pixels: int = 4096 * 4096
-    n_calls_before_recycle: int = 500
+_logger = logging.getLogger(__name__)
 
 
 class Sandbox(Closing):
@@ -250,7 +230,7 @@ class Sandbox(Closing):
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 cwd="/",
-                env=child_environment(),
+                env=child_environment(self.limits.gpu),
                 start_new_session=True,
             )
         except OSError as error:
@@ -268,7 +248,7 @@ class Sandbox(Closing):
                 with contextlib.suppress(AttributeError, OSError):
                     fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
-            self._receive(time.monotonic() + _START_S, max_bytes=0)
+            ready = self._receive(time.monotonic() + _START_S, max_bytes=0)
         except (EOFError, TimeoutError, WireError) as error:
             _kill_group(child)
             said = child.stderr.read() if child.stderr else b""
@@ -281,6 +261,8 @@ class Sandbox(Closing):
             raise StageError(msg) from error
         if child.stderr is not None:
             child.stderr.close()
+        if ready.get("gpu_problem"):
+            _warn_of_cpu(str(ready["gpu_problem"])[:_MAX_TEXT])
 
     def _send(self, pieces: list[bytes | memoryview], deadline: float) -> None:
         descriptor = self._descriptor("stdin")
@@ -352,6 +334,12 @@ def shared_sandbox(limits: Limits, lane: int = 0) -> Sandbox:
     Threads that decode at the same time have a lane each.
     """
     return _shared.setdefault((limits, lane), Sandbox(limits))
+
+
+@functools.lru_cache(maxsize=1)
+def _warn_of_cpu(problem: str) -> None:
+    """Say, once in a process, that decoding is not where it was wanted."""
+    _logger.warning("no GPU to decode on (%s): decoding on the CPU", problem)
 
 
 def _close_shared() -> None:

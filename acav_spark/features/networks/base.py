@@ -139,8 +139,14 @@ class Network:
         raise NotImplementedError
 
     def _run(self, views: Sequence[View]) -> Floats:
-        """Return the layers of each view side by side, (n_views, sum of dimensions)."""
-        results = []
+        """Return the layers of each view side by side, (n_views, sum of dimensions).
+
+        Results stay on the device until the end: while it computes one pass, the views
+        of the next are put together here and copied to it.
+        """
+        import torch
+
+        results: list[torch.Tensor] = []
         first = 0
         while first < len(views):
             part = views[first : first + self._n_views]
@@ -164,10 +170,10 @@ class Network:
                 self.name,
                 self._n_views,
             )
-        return np.concatenate(results)
+        return np.asarray(torch.cat(results).cpu().numpy(), dtype=np.float32)
 
-    def _pass(self, views: Sequence[View]) -> Floats | None:
-        """Return the layers of some views; None if memory is short."""
+    def _pass(self, views: Sequence[View]) -> torch.Tensor | None:
+        """Begin to compute the layers of some views; None if memory is short."""
         import torch
 
         module, place = self._loaded()
@@ -176,15 +182,12 @@ class Network:
             rest = np.repeat(batch[-1:], self._n_views - len(batch), axis=0)
             batch = np.concatenate([batch, rest])
         try:
-            tensor = torch.from_numpy(batch)
-            if place.is_gpu:
-                tensor = tensor.pin_memory().to(place.device, non_blocking=True)
+            tensor = place.sent(torch.from_numpy(batch))
             with place.numbers():
                 layers = [layer.float() for layer in module(tensor)]
-                result = torch.cat(layers, dim=1)[: len(views)].cpu()
+                return torch.cat(layers, dim=1)[: len(views)]
         except torch.OutOfMemoryError:
             return None
-        return np.asarray(result.numpy(), dtype=np.float32)
 
     def _loaded(self) -> tuple[torch.nn.Module, Place]:
         """Return the module where it runs; the first time it is built and filled."""

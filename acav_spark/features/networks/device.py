@@ -43,6 +43,24 @@ class Place:
         """Whether it is an accelerator."""
         return self.device.type == "cuda"
 
+    def sent(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a tensor where it is computed on; a GPU goes on computing meanwhile.
+
+        Copies have a queue (stream) of their own, which the next pass waits for.
+        """
+        import torch
+
+        if not self.is_gpu:
+            return tensor
+        copies = _copying_stream(self.device)
+        computing = torch.cuda.current_stream(self.device)
+        with torch.cuda.stream(copies):
+            there = tensor.pin_memory().to(self.device, non_blocking=True)
+        computing.wait_stream(copies)
+        # Its memory is not given to another copy before the pass is through with it.
+        there.record_stream(computing)
+        return there
+
     @contextlib.contextmanager
     def numbers(self) -> Iterator[None]:
         """Run the body without gradients, in the numbers of this place."""
@@ -167,6 +185,14 @@ def _device_name(option: str) -> str:
     uuids = [str(torch.cuda.get_device_properties(i).uuid) for i in range(n_gpus)]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return f"cuda:{gpu_index(address, visible, uuids)}"
+
+
+@lru_cache(maxsize=16)
+def _copying_stream(device: torch.device) -> torch.cuda.Stream:
+    """Return a device's queue of copies, made once in a process."""
+    import torch
+
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import socket
 import subprocess
@@ -23,6 +24,7 @@ _NAMES = (
     "pid",
     "sleep",
     "allocate",
+    "reserve",
     "crash",
     "leave",
     "shout",
@@ -52,6 +54,13 @@ def pid(**_: object) -> dict[str, object]:
 def sleep(*, seconds: float, **_: object) -> dict[str, object]:
     time.sleep(seconds)
     return {}
+
+
+def reserve(*, n_bytes: int, **_: object) -> dict[str, object]:
+    """Take address space without using it, as drivers of GPUs do."""
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    with mmap.mmap(-1, n_bytes, flags=flags, prot=0) as space:
+        return {"length": len(space)}
 
 
 def allocate(*, n_bytes: int, **_: object) -> dict[str, object]:

@@ -285,7 +285,7 @@ def test_passes_have_one_shape_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None
     network._module = plenty
     expected = network.extract(clips)
     monkeypatch.setattr(type(place), "is_gpu", property(lambda _: True))
-    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    monkeypatch.setattr(type(place), "sent", lambda _, tensor: tensor)
 
     found = network.extract(clips)
 
