@@ -203,7 +203,7 @@ class Board:
             self._largest_bytes = max(self._largest_bytes, n_bytes)
             self._used_bytes += (n_bytes if one.error is None else 0) - reserved
             if one.error is not None:
-                self._done.append((_failed(one), Times()))
+                self._done.append((_failed(one), self._decoding_times()))
                 self._for_caller.notify()
             else:
                 for name in one.clips:
@@ -256,7 +256,7 @@ class Board:
                 if self._n_left[id(one)] == 0:
                     del self._n_left[id(one)]
                     self._used_bytes -= one.n_bytes
-            decode_s, self._decode_s = self._decode_s, 0.0
+            decode_s = self._decoding_times().decode_s
             self._done.append((results, Times(times.compute_s, times.wait_s, decode_s)))
             self._n_busy -= 1
             self._for_caller.notify()
@@ -265,6 +265,11 @@ class Board:
     def _wake_all(self) -> None:
         for condition in (self._for_caller, self._for_lanes, self._for_computing):
             condition.notify_all()
+
+    def _decoding_times(self) -> Times:
+        """Take the seconds that lanes decoded since they were last taken."""
+        decode_s, self._decode_s = self._decode_s, 0.0
+        return Times(decode_s=decode_s)
 
     def _oldest(self) -> str | None:
         """Return the extractor for which a clip has waited longest."""

@@ -252,6 +252,25 @@ def test_a_caller_that_leaves_early_ends_what_is_being_decoded() -> None:
         time.sleep(0.01)
 
 
+class Dreamy(Made):
+    """Takes its time."""
+
+    def decode(
+        self, lane: int, items: Iterable[Item]
+    ) -> Generator[Decoded, None, None]:
+        for one in super().decode(lane, items):
+            time.sleep(0.02)
+            yield one
+
+
+def test_seconds_of_clips_that_all_fail_are_counted() -> None:
+    decoder = Dreamy(broken=range(5))
+    found = extract_ahead([items_of(5, ["a"])], {"a": Echo("a")}, decoder, Ahead())
+    times = [times for _, times in found]
+    assert sum(one.decode_s for one in times) >= 0.1
+    assert sum(one.compute_s for one in times) == 0
+
+
 def test_times_add_up() -> None:
     class Sleepy(Echo):
         def extract(
@@ -259,14 +278,6 @@ def test_times_add_up() -> None:
         ) -> list[tuple[NDArray[np.float32], ...]]:
             time.sleep(0.01)
             return super().extract(clips)
-
-    class Dreamy(Made):
-        def decode(
-            self, lane: int, items: Iterable[Item]
-        ) -> Generator[Decoded, None, None]:
-            for one in super().decode(lane, items):
-                time.sleep(0.02)
-                yield one
 
     ahead = Ahead(batch_size=1)
     found = extract_ahead([items_of(5, ["a"])], {"a": Sleepy("a")}, Dreamy(), ahead)
