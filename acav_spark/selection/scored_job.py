@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Protocol
 from pyspark.sql import functions as F
 
 from acav_spark.config import section_hash
-from acav_spark.errors import StageError
 from acav_spark.selection.candidates import require_distinct_clips
 from acav_spark.selection.gathering import require_all_former
 from acav_spark.selection.ordering_job import first_places, in_order
@@ -292,7 +291,7 @@ def _vectors_of(
 
 
 def _require_features(context: StageContext, books: Sequence[Row]) -> None:
-    """Refuse features of other versions of extractors than those that were clustered."""
+    """Refuse features of other versions than those that were clustered."""
     versions = {row["extractor"]: row["model_version"] for row in books}
     counts = (
         context.warehouse.read("features")

@@ -74,8 +74,8 @@ def require_versions(
     for extractor, version, n_rows in counts:
         if version != versions[extractor]:
             msg = (
-                f"select_clips: expected features of {extractor} {versions[extractor]}, "
-                f"as they were clustered, got {n_rows} of version {version}. Extract "
+                f"select_clips: expected features of {extractor} "
+                f"{versions[extractor]}, as they were clustered, got {n_rows} of version {version}. Extract "
                 "the others again, or cluster anew: acav run --refit."
             )
             raise StageError(msg)

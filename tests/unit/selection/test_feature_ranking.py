@@ -163,7 +163,9 @@ def test_pairs_of_one_class_rank_before_others_by_one_projection() -> None:
     is_positive = np.arange(400) < 200
     others = (of_first + generator.integers(1, 10, 400)) % 10
     of_second = np.where(is_positive, of_first, others)
-    x, y = (centres[c] + generator.normal(size=(400, 30)) for c in (of_first, of_second))
+    x, y = (
+        centres[c] + generator.normal(size=(400, 30)) for c in (of_first, of_second)
+    )
     shared = shared_components(x, y)
 
     for metric in METRICS:

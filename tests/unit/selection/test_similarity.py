@@ -33,7 +33,7 @@ def test_cosines_are_those_of_scikit_learn() -> None:
 
 @given(
     arrays.arrays(
-        np.float32, (6, 5), elements=st.floats(-1e15, 1e15, width=32, allow_nan=False)
+        np.float32, (6, 5), elements=st.floats(-(2.0**49), 2.0**49, width=32)
     ),
     st.integers(0, 5),
 )
@@ -53,7 +53,9 @@ def test_cosines_are_bounded_symmetric_and_of_a_row_alone(
 
 
 def test_sides_of_different_shapes_or_without_numbers_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"one space, got shapes \(3, 2\) and \(3, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"one space, got shapes \(3, 2\) and \(3, 4\)"
+    ):
         cosine_similarity(np.ones((3, 2)), np.ones((3, 4)))
     with pytest.raises(ValueError, match=r"got shapes \(3, 2\) and \(2, 2\)"):
         cosine_similarity(np.ones((3, 2)), np.ones((2, 2)))
@@ -84,5 +86,7 @@ def test_scores_that_are_no_numbers_are_refused_and_infinite_ones_ordered() -> N
         highest(np.array([1.0, np.nan, 2.0]), 1)
     with pytest.raises(ValueError, match="n_select: expected at most 3"):
         highest(np.zeros(3), 4)
-    with pytest.raises(ValueError, match=r"one number for each clip, got shape \(2, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"one number for each clip, got shape \(2, 2\)"
+    ):
         highest(np.zeros((2, 2)), 1)
