@@ -75,8 +75,9 @@ def require_versions(
         if version != versions[extractor]:
             msg = (
                 f"select_clips: expected features of {extractor} "
-                f"{versions[extractor]}, as they were clustered, got {n_rows} of version {version}. Extract "
-                "the others again, or cluster anew: acav run --refit."
+                f"{versions[extractor]}, as they were clustered, got {n_rows} of "
+                f"version {version}. Extract the others again, or cluster anew: acav "
+                "run --refit."
             )
             raise StageError(msg)
 

@@ -28,7 +28,8 @@ def drawn(
     n_free = rank or n_features
     free = generator.normal(size=(n_clips, n_free)) * np.arange(n_free, 0, -1)
     mixed = free @ np.linalg.qr(generator.normal(size=(n_features, n_free)))[0].T
-    return (mixed + 5).astype(np.float32)
+    vectors: NDArray[np.float32] = (mixed + 5).astype(np.float32)
+    return vectors
 
 
 def identity(n: int) -> PrincipalComponents:
@@ -176,19 +177,18 @@ def test_pairs_of_one_class_rank_before_others_by_one_projection() -> None:
 
 
 def test_wrong_input_is_refused_by_name() -> None:
-    x = drawn(10, 4, 0)
+    x, bad = drawn(10, 4, 0), drawn(10, 4, 0)
+    bad[3, 1] = np.nan
+    projections = [identity(4), identity(3)]
     with pytest.raises(ValueError, match=r"one row for each clip.*\[10, 9\]"):
         feature_scores([x, x[:9]], [(0, 1)], metric="cos")
     with pytest.raises(ValueError, match=r"views\[1\]: expected finite.*1 of 10 rows"):
-        bad = x.copy()
-        bad[3, 1] = np.nan
         feature_scores([x, bad], [(0, 1)], metric="cos")
     with pytest.raises(ValueError, match="views from 0 to 1"):
         feature_scores([x, x], [(0, 2)], metric="cos")
     with pytest.raises(ValueError, match=r"metric: expected one of.*'dot'"):
         feature_scores([x, x], [(0, 1)], metric="dot")  # type: ignore[arg-type]  # refused
     with pytest.raises(ValueError, match=r"lengths \[4, 4\], got \[4, 3\]"):
-        projections = [identity(4), identity(3)]
         feature_scores([x, x], [(0, 1)], metric="l2", projections=projections)
     with pytest.raises(ValueError, match="n_components"):
         feature_scores([x, x], [(0, 1)], metric="l2", n_components=0)

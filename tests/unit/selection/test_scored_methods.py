@@ -1,4 +1,4 @@
-"""Which views a configuration's method compares, what its tasks do, rules on an order."""
+"""Which views a method compares, what its tasks do, rules on an order."""
 
 import numpy as np
 import pyarrow as pa
