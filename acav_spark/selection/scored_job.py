@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 STAGE = "select_clips"
 _SCORERS = "_scorers"
+# Ids of a sample that every executor is sent: some 60 MB.
+_MOST_BROADCAST = 1_000_000
 # What every method keeps to; the rest of a method's settings are its own.
 _RULES = ("where", "max_per_group", "quotas", "must_include", "must_exclude")
 
@@ -70,10 +72,12 @@ class ScoredClips:
 
     def sample(self, n_rows: int, seed: int) -> DataFrame:
         """Return ``clip_id`` of at most so many clips, drawn by hash of (seed, id)."""
-        if n_rows >= self.n_clips:
-            return self.clips
-        order = F.xxhash64(F.lit(seed), F.col("clip_id"))
-        return self.clips.orderBy(order, "clip_id").limit(n_rows)
+        drawn = self.clips
+        if n_rows < self.n_clips:
+            order = F.xxhash64(F.lit(seed), F.col("clip_id"))
+            drawn = drawn.orderBy(order, "clip_id").limit(n_rows)
+        # The vectors of all other clips are then dropped where they are read.
+        return F.broadcast(drawn) if n_rows <= _MOST_BROADCAST else drawn
 
     def vectors(self, clips: DataFrame, views: Sequence[FeatureView]) -> DataFrame:
         """Return ``clip_id`` and a binary column for each view, ``view_0``, ...
@@ -233,7 +237,8 @@ def _fitted_scorer(
     """Return the scorer of a selection: the one that it began with, or a new one."""
     kept = Folder(f"{context.folder.uri}/{_SCORERS}/{name}")
     file = run.run.stage_hash
-    if kept.exists(file):
+    is_refit = context.is_refit and extent.n_before == 0
+    if kept.exists(file) and not is_refit:
         return method.scorer(kept.read_bytes(file))
     started = time.monotonic()
     context.spark.sparkContext.setJobDescription(f"{STAGE}: fit")
