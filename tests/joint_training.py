@@ -64,7 +64,7 @@ def found_by(collective: Collective) -> dict[str, Any]:
         "inverse": standard.inverse,
         "loss": loss,
         "gradient": heads.gradient,
-        "weights": drawn.first_weight,
+        "weights": drawn.first.weight,
         "scores": drawn.scores(first, second),
         "class_scores": by_class.scores(first, second),
     }

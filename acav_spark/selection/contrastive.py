@@ -9,18 +9,19 @@ whatever else is selected.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from acav_spark.clustering.projection import Projection
 from acav_spark.selection._validation import checked_integer
 from acav_spark.selection.contrastive_batches import (
     grouped_batches,
     random_batches,
     rows_of_classes,
 )
-from acav_spark.selection.contrastive_loss import normalised
 from acav_spark.selection.contrastive_training import (
     Alone,
     TrainingSettings,
@@ -28,6 +29,7 @@ from acav_spark.selection.contrastive_training import (
     standard_of,
     train,
 )
+from acav_spark.selection.similarity import row_cosines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,35 +38,60 @@ if TYPE_CHECKING:
 
     from acav_spark.selection.contrastive_training import Collective, Heads, Standard
 
-_CHUNK_ROWS = 4096
 # Batches of so many clips are large enough for BLAS to use several cores.
 _THREADS_FROM = 256
-# Matrix products of other numbers of rows differ in the last digits; scores do not.
-_DECIMALS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectionHead:
+    """A linear map from features as they are stored to an embedding.
+
+    Parameters
+    ----------
+    mean : ndarray of float32, shape (width,)
+        What is subtracted from features first.
+    weight : ndarray of float32, shape (dimensions, width)
+        By what they are multiplied then; their scale is contained.
+    bias : ndarray of float32, shape (dimensions,)
+        What is added.
+    """
+
+    mean: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def apply(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return embeddings, shape (n_clips, dimensions); validation is assumed.
+
+        Each row has the same bits whatever rows stand beside it (see ``Projection``).
+        """
+        embeddings: NDArray[np.float32] = self._projection.apply(features - self.mean)
+        embeddings += self.bias
+        return embeddings
+
+    @cached_property
+    def _projection(self) -> Projection:
+        return Projection(self.weight)
 
 
 @dataclass(frozen=True, eq=False)
 class ProjectionHeads:
-    """Two linear maps into one space, for features as they are stored.
+    """Two linear maps into one space, one for each modality.
 
     Parameters
     ----------
-    first_weight, second_weight : ndarray of float64, shape (dimensions, width)
-        By what features are multiplied; standardisation is contained.
-    first_bias, second_bias : ndarray of float64, shape (dimensions,)
-        What is added.
+    first, second : ProjectionHead
+        Of either modality.
     losses : tuple of float
         Mean loss of each epoch, in nats; ``2 log(batch size)`` is chance.
     """
 
-    first_weight: NDArray[np.float64]
-    first_bias: NDArray[np.float64]
-    second_weight: NDArray[np.float64]
-    second_bias: NDArray[np.float64]
+    first: ProjectionHead
+    second: ProjectionHead
     losses: tuple[float, ...] = ()
 
     def scores(self, first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
-        """Return the cosine of both projections of each clip, shape (n_clips,).
+        """Return the cosine of both embeddings of each clip, shape (n_clips,).
 
         Parameters
         ----------
@@ -78,32 +105,20 @@ class ProjectionHeads:
 
         Notes
         -----
-        Computed in float64 and rounded to 12 decimals, so that a clip's score does not
-        depend on which clips it is computed with, and equal clips have equal scores.
+        A clip's score has the same bits whatever clips it is computed with, so that
+        equal clips tie.
         """
         views = _checked_views(first, second, min_rows=0)
-        for name, view, weight in zip(
-            ("first", "second"),
-            views,
-            (self.first_weight, self.second_weight),
-            strict=True,
+        for name, view, head in zip(
+            ("first", "second"), views, (self.first, self.second), strict=True
         ):
-            if view.shape[1] != weight.shape[1]:
+            if view.shape[1] != head.weight.shape[1]:
                 msg = (
-                    f"{name}: expected features of {weight.shape[1]} numbers, which "
-                    f"the heads were trained on, got {view.shape[1]}."
+                    f"{name}: expected features of {head.weight.shape[1]} numbers, "
+                    f"which the heads were trained on, got {view.shape[1]}."
                 )
                 raise ValueError(msg)
-        found = np.empty(len(views[0]))
-        for start in range(0, len(found), _CHUNK_ROWS):
-            rows = slice(start, start + _CHUNK_ROWS)
-            cosines = np.einsum(
-                "ij,ij->i",
-                normalised(views[0][rows] @ self.first_weight.T + self.first_bias)[0],
-                normalised(views[1][rows] @ self.second_weight.T + self.second_bias)[0],
-            )
-            found[rows] = np.round(cosines, _DECIMALS)
-        return found
+        return row_cosines(self.first.apply(views[0]), self.second.apply(views[1]))
 
 
 def fit_projection_heads(
@@ -256,13 +271,12 @@ def projection_heads(
     heads: Heads, standards: tuple[Standard, Standard], losses: Sequence[float]
 ) -> ProjectionHeads:
     """Return trained heads as maps of features that are not standardised."""
-    weights, biases = [], []
+    found = []
     for matrix, standard in zip(heads.matrices, standards, strict=True):
-        wide = matrix.astype(np.float64)
-        weight = wide[:, :-1] * standard.inverse
-        weights.append(weight)
-        biases.append(wide[:, -1] - weight @ standard.mean)
-    return ProjectionHeads(weights[0], biases[0], weights[1], biases[1], tuple(losses))
+        weight = (matrix[:, :-1] * standard.inverse).astype(np.float32)
+        mean = standard.mean.astype(np.float32)
+        found.append(ProjectionHead(mean, weight, matrix[:, -1].copy()))
+    return ProjectionHeads(found[0], found[1], tuple(losses))
 
 
 def _checked_views(

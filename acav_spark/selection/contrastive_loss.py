@@ -6,7 +6,7 @@ replaying operations would take several times as long as computing them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
@@ -24,7 +24,8 @@ def normalised(vectors: NDArray[Real]) -> tuple[NDArray[Real], NDArray[Real]]:
     """Return vectors divided by their lengths, and the lengths as a column."""
     squares = np.einsum("ij,ij->i", vectors, vectors)[:, None]
     lengths = np.maximum(np.sqrt(squares), vectors.dtype.type(SHORTEST))
-    return np.divide(vectors, lengths), lengths
+    directions = vectors / lengths
+    return cast("NDArray[Real]", directions), lengths
 
 
 def gradient_through_lengths(

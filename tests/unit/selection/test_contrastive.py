@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 from planted_correspondence import planted_correspondence
 
-from acav_spark.selection.contrastive import ProjectionHeads, fit_projection_heads
+from acav_spark.selection.contrastive import (
+    ProjectionHead,
+    ProjectionHeads,
+    fit_projection_heads,
+)
 from acav_spark.selection.contrastive_batches import (
     grouped_batches,
     random_batches,
@@ -103,9 +107,9 @@ def test_the_seed_gives_the_heads() -> None:
     again = fit_projection_heads(first, second, **QUICK)
     other = fit_projection_heads(first, second, **QUICK, seed=1)
 
-    np.testing.assert_array_equal(one.first_weight, again.first_weight)
+    np.testing.assert_array_equal(one.first.weight, again.first.weight)
     assert one.losses == again.losses
-    assert not np.allclose(one.first_weight, other.first_weight)
+    assert not np.allclose(one.first.weight, other.first.weight)
 
 
 def test_scores_do_not_depend_on_what_is_scored_beside() -> None:
@@ -121,11 +125,13 @@ def test_scores_do_not_depend_on_what_is_scored_beside() -> None:
 
 
 def test_a_score_is_the_cosine_of_both_projections() -> None:
+    two, one = np.float32([5, 5]), np.float32([1])
     heads = ProjectionHeads(
-        np.array([[1.0, 0], [0, 1]]), np.zeros(2), np.array([[1.0], [0]]), np.ones(2)
+        ProjectionHead(two, np.eye(2, dtype=np.float32), np.zeros(2, np.float32)),
+        ProjectionHead(one, np.float32([[1], [0]]), np.ones(2, np.float32)),
     )
 
-    scores = heads.scores(np.array([[3.0, 4], [1, -1]]), np.array([[0.0], [2]]))
+    scores = heads.scores(np.array([[8.0, 9], [6, 4]]), np.array([[1.0], [3]]))
 
     # (3, 4) with (1, 1); (1, -1) with (3, 1).
     expected = [7 / (5 * 2**0.5), 2 / (20**0.5)]
@@ -138,8 +144,8 @@ def test_a_dimension_that_did_not_vary_has_no_weight() -> None:
 
     heads = fit_projection_heads(first, second, **QUICK)
 
-    np.testing.assert_array_equal(heads.first_weight[:, 3], 0)
-    assert np.abs(heads.first_weight[:, 2]).min() > 0
+    np.testing.assert_array_equal(heads.first.weight[:, 3], 0)
+    assert np.abs(heads.first.weight[:, 2]).min() > 0
 
 
 def test_features_may_be_scaled_and_moved_when_they_are_standardised() -> None:
