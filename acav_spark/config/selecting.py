@@ -18,6 +18,49 @@ _SLOPE = re.compile(r"(linear|exp)\(\s*(-?[0-9]+(?:\.[0-9]+)?)\s*\)")
 BROADCAST_ONLY = frozenset({"n_lanes", "max_round_growth"})
 # Settings that change no pick, or only how many there are.
 SHAPELESS = frozenset({"name", "size", "allow_fewer", "when_inputs_grow", "n_threads"})
+# Methods that score each clip on its own, by its feature vectors.
+SCORED = frozenset({"ranking_inner", "ranking_cos", "ranking_l2", "similarity"})
+# Sections that only those methods read.
+SCORED_ONLY = frozenset({"ranking", "similarity"})
+
+
+class RankingConfig(Section):
+    """What ``ranking_*`` compares (paper, section 4.1)."""
+
+    n_components: int = Field(
+        default=64,
+        ge=1,
+        description="With ranking_*: principal components of each view, at most.",
+    )
+    max_rows: int = Field(
+        default=100_000,
+        ge=1,
+        description="With ranking_*: clips that the components are fitted to, drawn "
+        "by hash; all where there are fewer.",
+    )
+
+
+class SimilarityConfig(Section):
+    """What ``similarity`` compares."""
+
+    pairs: list[list[str]] = Field(
+        default_factory=list,
+        description="With similarity: pairs of extractors with joint embeddings, whose "
+        "mean cosine is the score; by default the two that there are. NAME is its last "
+        "layer, 'NAME layer N' another.",
+        json_schema_extra={
+            "allowed": "a list of pairs of names such as [[clip_image, clip_text]]"
+        },
+    )
+
+    @field_validator("pairs")
+    @classmethod
+    def _pairs_are_of_two_names(cls, value: list[list[str]]) -> list[list[str]]:
+        wrong = [pair for pair in value if len(pair) != 2 or len(set(pair)) != 2]
+        if wrong:
+            msg = f"expected two different names in each pair, got {wrong[:5]}"
+            raise ValueError(msg)
+        return value
 
 
 class SelectionConfig(Section):
@@ -29,12 +72,26 @@ class SelectionConfig(Section):
         description="driver: exact, in the memory of one machine; broadcast: in lanes "
         "on all executors, near the same objective.",
     )
-    method: Literal["batch_greedy", "released", "greedy", "pmi", "random"] = Field(
+    method: Literal[
+        "batch_greedy",
+        "released",
+        "greedy",
+        "pmi",
+        "random",
+        "ranking_inner",
+        "ranking_cos",
+        "ranking_l2",
+        "similarity",
+    ] = Field(
         default="batch_greedy",
-        description="batch_greedy is Algorithm 1; released scores a batch once, as the "
-        "authors' code does; greedy is Algorithm 2; pmi ranks by pointwise mutual "
-        "information; random is a baseline.",
+        description="batch_greedy is Algorithm 1 (also called mutual_information); "
+        "released scores a batch once, as the authors' code does; greedy is "
+        "Algorithm 2; pmi ranks by pointwise mutual information; random is a baseline. "
+        "ranking_* rank by how alike the features of two views are, similarity by the "
+        "cosine of joint embeddings; they run on all executors, whatever engine says.",
     )
+    ranking: RankingConfig = Field(default_factory=RankingConfig)
+    similarity: SimilarityConfig = Field(default_factory=SimilarityConfig)
     size: Annotated[int, Field(ge=1)] | str = Field(
         default="50%",
         description="Clips to select: a count, or a share such as 50%.",
@@ -140,6 +197,11 @@ class SelectionConfig(Section):
         "is selected; bounds how stale its counts are.",
     )
 
+    @field_validator("method", mode="before")
+    @classmethod
+    def _objective_names_its_algorithm(cls, value: object) -> object:
+        return "batch_greedy" if value == "mutual_information" else value
+
     @field_validator("size")
     @classmethod
     def _size_is_a_count_or_share(cls, value: int | str) -> int | str:
@@ -217,10 +279,21 @@ class SelectionConfig(Section):
 
     @model_validator(mode="after")
     def _engine_knows_method(self) -> SelectionConfig:
-        if self.engine == "broadcast" and self.method != "batch_greedy":
+        is_any = self.method == "batch_greedy" or self.method in SCORED
+        if self.engine == "broadcast" and not is_any:
             msg = (
                 f"expected method batch_greedy with engine broadcast, got "
                 f"{self.method}: choose engine driver for it"
+            )
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _weights_are_of_clusters(self) -> SelectionConfig:
+        if self.method in SCORED and self.weights != "uniform":
+            msg = (
+                f"expected weights uniform with method {self.method}, which takes a "
+                f"plain mean over its pairs, got {self.weights}"
             )
             raise ValueError(msg)
         return self
