@@ -24,8 +24,7 @@ def normalised(vectors: NDArray[Real]) -> tuple[NDArray[Real], NDArray[Real]]:
     """Return vectors divided by their lengths, and the lengths as a column."""
     squares = np.einsum("ij,ij->i", vectors, vectors)[:, None]
     lengths = np.maximum(np.sqrt(squares), vectors.dtype.type(SHORTEST))
-    directions = vectors / lengths
-    return cast("NDArray[Real]", directions), lengths
+    return cast("NDArray[Real]", vectors / lengths), lengths
 
 
 def gradient_through_lengths(
@@ -33,7 +32,7 @@ def gradient_through_lengths(
 ) -> NDArray[Real]:
     """Return the gradient by vectors, given that by their directions."""
     along = np.einsum("ij,ij->i", gradient, directions)[:, None]
-    return (gradient - directions * along) / lengths
+    return cast("NDArray[Real]", (gradient - directions * along) / lengths)
 
 
 def contrastive_loss(

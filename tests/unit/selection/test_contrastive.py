@@ -125,10 +125,11 @@ def test_scores_do_not_depend_on_what_is_scored_beside() -> None:
 
 
 def test_a_score_is_the_cosine_of_both_projections() -> None:
-    two, one = np.float32([5, 5]), np.float32([1])
+    def head(*parts: object) -> ProjectionHead:
+        return ProjectionHead(*(np.array(part, dtype=np.float32) for part in parts))
+
     heads = ProjectionHeads(
-        ProjectionHead(two, np.eye(2, dtype=np.float32), np.zeros(2, np.float32)),
-        ProjectionHead(one, np.float32([[1], [0]]), np.ones(2, np.float32)),
+        head([5, 5], [[1, 0], [0, 1]], [0, 0]), head([1], [[1], [0]], [1, 1])
     )
 
     scores = heads.scores(np.array([[8.0, 9], [6, 4]]), np.array([[1.0], [3]]))
