@@ -20,12 +20,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from record import about
 from study_whitening import samples
+from threadpoolctl import threadpool_limits
 
 from acav_spark.selection.contrastive import fit_projection_heads
 from acav_spark.selection.contrastive_batches import random_batches
@@ -70,10 +72,8 @@ def steps(options: argparse.Namespace) -> list[dict[str, object]]:
             for width in widths
         ]
         ways: dict[str, Callable[[], list[float]]] = {
-            "ours": lambda sides=sides, n=batch_size: list(
-                fit_projection_heads(*sides, n_epochs=1, batch_size=n).losses
-            ),
-            "torch": lambda sides=sides, n=batch_size: by_torch(*sides, n),
+            "ours": partial(by_us, sides[0], sides[1], batch_size),
+            "torch": partial(by_torch, sides[0], sides[1], batch_size),
         }
         losses = {name: way() for name, way in ways.items()}
         chance = 2 * np.log(batch_size)
@@ -101,6 +101,13 @@ def steps(options: argparse.Namespace) -> list[dict[str, object]]:
     return found
 
 
+def by_us(first: Matrix, second: Matrix, batch_size: int) -> list[float]:
+    """Return the mean loss of an epoch."""
+    with threadpool_limits(1, user_api="blas"):
+        heads = fit_projection_heads(first, second, n_epochs=1, batch_size=batch_size)
+    return list(heads.losses)
+
+
 def by_torch(first: Matrix, second: Matrix, batch_size: int) -> list[float]:
     """Return the mean loss of an epoch of the same training, written with torch."""
     import torch
@@ -122,7 +129,7 @@ def by_torch(first: Matrix, second: Matrix, batch_size: int) -> list[float]:
         loss = functional.cross_entropy(logits, own)
         loss = loss + functional.cross_entropy(logits.T, own)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         losses.append(loss.item())
     return [float(np.mean(losses))]
@@ -132,7 +139,7 @@ def standardisation(options: argparse.Namespace) -> list[dict[str, object]]:
     """Return the precision with and without standardisation, by feature."""
     vectors = {one.name: (one.x, one.classes["digit"]) for one in samples(options.data)}
     sounds, spoken = vectors["spoken digits, log-mel"]
-    found = []
+    found: list[dict[str, object]] = []
     for name in ("MNIST, 784 pixels", "MNIST, 512 units"):
         pixels, labels = vectors[name]
         precisions: dict[bool, list[float]] = {True: [], False: []}
@@ -149,7 +156,7 @@ def standardisation(options: argparse.Namespace) -> list[dict[str, object]]:
                 scores = heads.scores(pixels[test[0]], sounds[test[1]])
                 best = np.argsort(-scores, kind="stable")[: len(scores) // 2]
                 values.append(float(test[3][best].mean()))
-        row = {
+        row: dict[str, object] = {
             "images": name,
             "standardised": [round(one, 4) for one in precisions[True]],
             "as they are": [round(one, 4) for one in precisions[False]],

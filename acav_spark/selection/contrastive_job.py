@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 STAGE = "select_clips"
 _STAGED = "contrastive_sample"
+# Ids and numbers that every executor is sent, so that vectors stay where they are.
+_MOST_BROADCAST = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +120,11 @@ class ContrastiveMethod:
         self._require_possible(spark, n_rows)
         clips.scratch.delete(_STAGED)
         uri = f"{clips.scratch.uri}/{_STAGED}"
-        sample = _numbered(clips.sample(self.max_rows, self.training.seed), self)
-        rows = clips.vectors(sample, self.views).join(sample, "clip_id")
+        sample = clips.sample(self.max_rows, self.training.seed)
+        numbered = _numbered(sample, self)
+        if n_rows <= _MOST_BROADCAST:
+            numbered = F.broadcast(numbered)
+        rows = clips.vectors(sample, self.views).join(numbered, "clip_id")
         rows.write.mode("overwrite").partitionBy("process").parquet(uri)
         fitted = _trained(spark, self, uri, n_rows)
         clips.scratch.delete(_STAGED)

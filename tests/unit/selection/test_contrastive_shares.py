@@ -15,6 +15,7 @@ from planted_correspondence import (
 )
 
 from acav_spark.config import load_config
+from acav_spark.config.selecting import ContrastiveConfig
 from acav_spark.errors import ConfigError, DependencyError, StageError
 from acav_spark.selection.contrastive import checked_settings, fit_projection_heads
 from acav_spark.selection.contrastive_tasks import read_share, train_share
@@ -24,6 +25,8 @@ from acav_spark.selection.heads_file import (
     heads_to_bytes,
     read_heads,
 )
+from acav_spark.selection.scored_methods import contrastive_method
+from acav_spark.selection.scoring import FeatureView
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,3 +159,45 @@ def test_without_safetensors_the_extra_is_named(
 def test_settings_that_cannot_be_are_refused(settings: list[str], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         load_config(None, [f"selection.contrastive.{one}" for one in settings])
+
+
+VIEWS = [
+    FeatureView(extractor, layer, modality, 10 * layer)
+    for extractor, modality in (("looks", "visual"), ("sounds", "audio"))
+    for layer in (1, 2)
+]
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ([], ["looks layer 2", "sounds layer 2"]),
+        (["sounds", "looks layer 1"], ["looks layer 1", "sounds layer 2"]),
+    ],
+)
+def test_heads_are_of_two_layers(layers: list[str], expected: list[str]) -> None:
+    chosen = ContrastiveConfig(layers=layers, n_processes=3)
+
+    method = contrastive_method(chosen, VIEWS, seed=7)
+
+    assert [str(view) for view in method.views] == expected
+    assert method.training.seed == 7
+    assert "n_processes" not in method.settings()
+    assert method.settings()["learning_rate"] == 2e-4
+
+
+@pytest.mark.parametrize(
+    ("layers", "n_views", "words"),
+    [
+        (["looks", "nobody"], 4, "contrastive.layers: expected names of extractors"),
+        (["looks", "looks layer 1"], 4, "views of two extractors"),
+        ([], 2, "where there are not two extractors"),
+    ],
+)
+def test_layers_that_are_not_there_are_refused(
+    layers: list[str], n_views: int, words: str
+) -> None:
+    chosen = ContrastiveConfig(layers=layers)
+
+    with pytest.raises(ValueError, match=words):
+        contrastive_method(chosen, VIEWS[:n_views], seed=0)
