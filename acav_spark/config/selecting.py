@@ -19,9 +19,89 @@ BROADCAST_ONLY = frozenset({"n_lanes", "max_round_growth"})
 # Settings that change no pick, or only how many there are.
 SHAPELESS = frozenset({"name", "size", "allow_fewer", "when_inputs_grow", "n_threads"})
 # Methods that score each clip on its own, by its feature vectors.
-SCORED = frozenset({"ranking_inner", "ranking_cos", "ranking_l2", "similarity"})
+SCORED = frozenset(
+    {"contrastive", "ranking_inner", "ranking_cos", "ranking_l2", "similarity"}
+)
 # Sections that only those methods read.
-SCORED_ONLY = frozenset({"ranking", "similarity"})
+SCORED_ONLY = frozenset({"contrastive", "ranking", "similarity"})
+
+
+class ContrastiveConfig(Section):
+    """What ``contrastive`` trains (paper, sections 3.3.1, 4.1 and 5)."""
+
+    layers: list[str] = Field(
+        default_factory=list,
+        description="With contrastive: the two views that heads are trained on, of two "
+        "extractors; by default the last layers of the two that there are. NAME is its "
+        "last layer, 'NAME layer N' another.",
+        json_schema_extra={
+            "allowed": "two names such as [slowfast_r50, 'vggish layer 5']"
+        },
+    )
+    dimensions: int = Field(
+        default=128, ge=1, description="With contrastive: length of an embedding."
+    )
+    temperature: float = Field(
+        default=0.1,
+        ge=1e-3,
+        description="With contrastive: temperature of the loss (equation 1).",
+    )
+    learning_rate: float = Field(
+        default=2e-4,
+        gt=0,
+        description="With contrastive: learning rate of Adam with AMSGrad.",
+    )
+    n_epochs: int = Field(
+        default=100,
+        ge=1,
+        description="With contrastive: passes over the sample; the paper has 100 over "
+        "its retrieval sets and 3 over 100 million clips.",
+    )
+    batch_size: int = Field(
+        default=1024,
+        ge=2,
+        description="With contrastive: clips that are contrasted with each other; the "
+        "paper has 10 in its retrieval sets and 1024 otherwise.",
+    )
+    max_rows: int = Field(
+        default=200_000,
+        ge=2,
+        description="With contrastive: clips that the heads are trained on, drawn by "
+        "hash; all where there are fewer. Their vectors lie in the memory of "
+        "the processes together, two bytes a number.",
+    )
+    n_processes: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        description="With contrastive: tasks that train together, each with a share of "
+        "every batch; they have to run at the same time. Scores do not depend on it "
+        "but for rounding. More than one needs torch.",
+    )
+
+    @field_validator("layers")
+    @classmethod
+    def _layers_are_two(cls, value: list[str]) -> list[str]:
+        if value and (len(value) != 2 or value[0] == value[1]):
+            msg = f"expected two different names, or none, got {value[:5]}"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _batches_can_be_shared(self) -> ContrastiveConfig:
+        if self.n_processes > self.batch_size:
+            msg = (
+                f"expected n_processes of at most batch_size ({self.batch_size}), got "
+                f"{self.n_processes}"
+            )
+            raise ValueError(msg)
+        if self.max_rows < self.batch_size:
+            msg = (
+                f"expected max_rows of at least batch_size ({self.batch_size}), got "
+                f"{self.max_rows}"
+            )
+            raise ValueError(msg)
+        return self
 
 
 class RankingConfig(Section):
@@ -78,6 +158,7 @@ class SelectionConfig(Section):
         "greedy",
         "pmi",
         "random",
+        "contrastive",
         "ranking_inner",
         "ranking_cos",
         "ranking_l2",
@@ -87,9 +168,11 @@ class SelectionConfig(Section):
         description="batch_greedy is Algorithm 1 (also called mutual_information); "
         "released scores a batch once, as the authors' code does; greedy is "
         "Algorithm 2; pmi ranks by pointwise mutual information; random is a baseline. "
-        "ranking_* rank by how alike the features of two views are, similarity by the "
+        "contrastive ranks by trained projections (section 3.3.1), "
+        "ranking_* by how alike the features of two views are, similarity by the "
         "cosine of joint embeddings; they run on all executors, whatever engine says.",
     )
+    contrastive: ContrastiveConfig = Field(default_factory=ContrastiveConfig)
     ranking: RankingConfig = Field(default_factory=RankingConfig)
     similarity: SimilarityConfig = Field(default_factory=SimilarityConfig)
     size: Annotated[int, Field(ge=1)] | str = Field(
@@ -292,8 +375,8 @@ class SelectionConfig(Section):
     def _weights_are_of_clusters(self) -> SelectionConfig:
         if self.method in SCORED and self.weights != "uniform":
             msg = (
-                f"expected weights uniform with method {self.method}, which takes a "
-                f"plain mean over its pairs, got {self.weights}"
+                f"expected weights uniform with method {self.method}, which does "
+                f"not weigh layers, got {self.weights}"
             )
             raise ValueError(msg)
         return self

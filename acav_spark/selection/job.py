@@ -16,6 +16,7 @@ from acav_spark.config import section_hash
 from acav_spark.config.selecting import (
     BROADCAST_ONLY,
     SCORED,
+    SCORED_ONLY,
     SHAPELESS,
 )
 from acav_spark.errors import StageError
@@ -23,7 +24,7 @@ from acav_spark.runs import StageResult
 from acav_spark.selection.engines import choose_and_write, picks_folder
 from acav_spark.selection.pairings import pairs_for
 from acav_spark.selection.problem import Extent, Problem
-from acav_spark.selection.scored_job import score_and_write
+from acav_spark.selection.scored_job import score_and_write, scored_hash
 from acav_spark.selection.scored_methods import method_of
 from acav_spark.selection.scoring import FeatureView
 from acav_spark.selection.sizes import resolve_size
@@ -157,12 +158,15 @@ def stage_hash(context: StageContext, config: Config) -> str:
     """Return the hash of what shapes a selection: its settings and the codebooks'.
 
     Size is no part of it: ranks are meaningful, a longer selection begins as a shorter
-    one.
+    one. Nor are settings of other methods than the chosen one.
     """
     chosen = config.selection
-    aside = SHAPELESS | (BROADCAST_ONLY if chosen.engine == "driver" else set())
-    settings = chosen.model_dump(mode="json", exclude=set(aside))
     books = _codebooks(context, config.clustering.name)
+    if chosen.method in SCORED and books:
+        return scored_hash(config, _scored_method(config, books), books)
+    aside = SHAPELESS | SCORED_ONLY
+    aside |= BROADCAST_ONLY if chosen.engine == "driver" else set()
+    settings = chosen.model_dump(mode="json", exclude=set(aside))
     fingerprints = [row["fingerprint"] for row in books]
     return section_hash(STAGE, settings, config.clustering.name, fingerprints)
 

@@ -16,12 +16,13 @@ Method = Literal[
     "greedy",
     "pmi",
     "random",
+    "contrastive",
     "ranking_inner",
     "ranking_cos",
     "ranking_l2",
     "similarity",
 ]
-"""Of these the last four score clips by features: no engine chooses by them."""
+"""Of these the last five score clips by features: no engine chooses by them."""
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from acav_spark.selection.contrastive import checked_settings
 from acav_spark.selection.embedding_similarity import SimilarityMethod
 from acav_spark.selection.pairings import pairs_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from acav_spark.config.selecting import SelectionConfig
+    from acav_spark.config.selecting import ContrastiveConfig, SelectionConfig
+    from acav_spark.selection.contrastive_job import ContrastiveMethod
     from acav_spark.selection.feature_ranking import Metric
     from acav_spark.selection.scored_job import ScoredMethod
     from acav_spark.selection.scoring import FeatureView
@@ -39,6 +41,8 @@ def method_of(chosen: SelectionConfig, views: Sequence[FeatureView]) -> ScoredMe
     ValueError
         If the views have no such pairs; begins with the option's name.
     """
+    if chosen.method == "contrastive":
+        return contrastive_method(chosen.contrastive, views, seed=chosen.seed)
     if chosen.method == "similarity":
         return similarity_method(chosen.similarity.pairs, views)
     from acav_spark.selection.ranking_job import RankingMethod
@@ -57,6 +61,53 @@ def method_of(chosen: SelectionConfig, views: Sequence[FeatureView]) -> ScoredMe
         n_components=chosen.ranking.n_components,
         max_rows=chosen.ranking.max_rows,
         seed=chosen.seed,
+    )
+
+
+def contrastive_method(
+    chosen: ContrastiveConfig, views: Sequence[FeatureView], *, seed: int
+) -> ContrastiveMethod:
+    """Return the method ``contrastive``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such view, both are of one extractor, or there are not two
+        extractors to choose by themselves.
+    """
+    from acav_spark.selection.contrastive_job import ContrastiveMethod
+
+    option = "contrastive.layers"
+    names = chosen.layers or sorted({view.extractor for view in views})
+    if len(names) != 2:
+        msg = (
+            f"{option}: expected two views where there are not two extractors, got "
+            f"none for {names}. Name them, such as [slowfast_r50, vggish]."
+        )
+        raise ValueError(msg)
+    # Whatever the order of names, so that it does not change the first weights.
+    first, second = sorted(_place(name, views, option) for name in names)
+    if views[first].extractor == views[second].extractor:
+        msg = (
+            f"{option}: expected views of two extractors, got {views[first]} and "
+            f"{views[second]}, which tell nothing of each other but what one network "
+            "made of both."
+        )
+        raise ValueError(msg)
+    settings = checked_settings(
+        dimensions=chosen.dimensions,
+        temperature=chosen.temperature,
+        learning_rate=chosen.learning_rate,
+        n_epochs=chosen.n_epochs,
+        batch_size=chosen.batch_size,
+        standardise=True,
+        seed=seed,
+    )
+    return ContrastiveMethod(
+        (views[first], views[second]),
+        settings,
+        max_rows=chosen.max_rows,
+        n_processes=chosen.n_processes,
     )
 
 
@@ -79,6 +130,7 @@ def similarity_method(
         If there is no such view, there are not two extractors to choose by
         themselves, or the views of a pair have different dimensions.
     """
+    option = "similarity.pairs"
     last = {view.extractor: i for i, view in enumerate(views)}
     named: Sequence[Sequence[str]] = pairs
     if not named:
@@ -90,7 +142,10 @@ def similarity_method(
             )
             raise ValueError(msg)
         named = [list(last)]
-    places = [(_place(first, views), _place(second, views)) for first, second in named]
+    places = [
+        (_place(first, views, option), _place(second, views, option))
+        for first, second in named
+    ]
     for first, second in places:
         if first == second or views[first].dimension != views[second].dimension:
             msg = (
@@ -104,7 +159,7 @@ def similarity_method(
     return SimilarityMethod(*_used(views, places))
 
 
-def _place(name: str, views: Sequence[FeatureView]) -> int:
+def _place(name: str, views: Sequence[FeatureView], option: str) -> int:
     """Return which view a name is of: of an extractor by itself, its last layer."""
     match = _NAMED.fullmatch(name)
     for i, view in reversed(list(enumerate(views))):
@@ -113,7 +168,7 @@ def _place(name: str, views: Sequence[FeatureView]) -> int:
         if match and (view.extractor, view.layer) == (match[1], int(match[2])):
             return i
     msg = (
-        "similarity.pairs: expected names of extractors, or 'NAME layer N', among "
+        f"{option}: expected names of extractors, or 'NAME layer N', among "
         f"{[str(view) for view in views]}, got {name!r}."
     )
     raise ValueError(msg)
