@@ -6,7 +6,6 @@ What a sample-level data set is built from: the picture and the sound of each pi
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -14,55 +13,25 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from acav_spark.errors import MediaError, StageError
-from acav_spark.evaluate.array_files import read_arrays, write_arrays
-from acav_spark.features.extraction import Item, SandboxedDecoder
+from acav_spark.evaluate.piece_features import Failed, PieceReader, VideoPieces
 from acav_spark.features.registry import create_extractor
 from acav_spark.media import codes
-from acav_spark.media.isolated import probe_isolated
 from acav_spark.media.listing import list_media
-from acav_spark.media.sandbox import Limits, shared_sandbox
-from acav_spark.media.sources import open_source
-from acav_spark.media.sources_rules import SourceRules
+from acav_spark.media.sandbox import Limits
 from acav_spark.media.uri import path_from_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from acav_spark.features.extraction import Decoded
     from acav_spark.features.extractor import Extractor
 
 Progress = Callable[[int, int], None]
 """Called with the number of videos done and the number of all."""
 
-# Raised whenever the same file, network and length would give other numbers.
-_REVISION: Final = 1
 _PIECE_S: Final = (0.25, 60.0)
-# A length of 10 s may be stated as 9.999.
-_SLACK_S: Final = 0.002
-_COPY: Final = "copy"
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A file, or a piece of one, that gives no pair.
-
-    Parameters
-    ----------
-    file : str
-        Path below the folder.
-    start_s : float
-        Where the piece begins; 0 for a file as a whole.
-    code, message : str
-        As of ``acav_spark.media.codes``, or ``copy``; and more about it.
-    """
-
-    file: str
-    start_s: float
-    code: str
-    message: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +131,7 @@ def clip_features(
         is not computed again: keys are the hash of a video's bytes, the length of the
         pieces and the network's version.
     networks : sequence of two Extractor
-        One that looks and one that listens.
+        One that looks and one that listens, in either order.
     piece_s : float, default 2.0
         Length of a piece in seconds, from 0.25 to 60. A video's rest is left out.
     max_pieces : int, optional
@@ -190,8 +159,9 @@ def clip_features(
     takes some seconds for each piece, which is nearly all there is.
     """
     _require_settings(networks, piece_s, max_pieces)
+    networks = sorted(networks, key=lambda network: network.modality != "visual")
     listed = list(list_media(folder))
-    reader = _Reader(networks, cache, piece_s, max_pieces, limits or Limits())
+    reader = PieceReader(networks, cache, piece_s, max_pieces, limits or Limits())
     videos, failed = [], []
     for n_done, entry in enumerate(listed, start=1):
         name = _name_below(folder.absolute(), entry.uri)
@@ -215,143 +185,8 @@ def clip_features(
     return features
 
 
-@dataclass(frozen=True, eq=False)
-class _Video:
-    """Pieces of one video, and what each network has of them."""
-
-    file: str
-    starts_s: NDArray[np.float64]
-    arrays: list[Mapping[str, NDArray[Any]]]
-
-    def failed(self) -> dict[int, Failed]:
-        """Return the pieces that a network could not read, by their rows."""
-        failed: dict[int, Failed] = {}
-        for arrays in self.arrays:
-            for row in np.flatnonzero(arrays["codes"] != "").tolist():
-                start_s, code = float(self.starts_s[row]), str(arrays["codes"][row])
-                message = str(arrays["messages"][row])
-                failed.setdefault(row, Failed(self.file, start_s, code, message))
-        return failed
-
-
-class _Reader:
-    """Extracts from one video after the other, or finds what was extracted."""
-
-    def __init__(
-        self,
-        networks: Sequence[Extractor],
-        cache: Path,
-        piece_s: float,
-        max_pieces: int | None,
-        limits: Limits,
-    ) -> None:
-        self._networks = {network.modality: network for network in networks}
-        self._cache, self._limits = cache, limits
-        self._piece_s, self._max_pieces = piece_s, max_pieces
-        self._rules = SourceRules()
-        self._names: dict[str, str] = {}
-        self._decoder = SandboxedDecoder(
-            self._networks, sources=self._rules, limits=limits
-        )
-
-    def video(self, name: str, uri: str) -> _Video:
-        """Return the pieces of a file, with features of every network."""
-        with open_source(uri, self._rules) as source:
-            facts = probe_isolated(shared_sandbox(self._limits), source)
-        earlier = self._names.setdefault(facts.content_sha256, name)
-        if earlier != name:
-            # Its pieces would be another video's, and lie in train and test.
-            raise MediaError(_COPY, f"it has the same bytes as {earlier}")
-        n_pieces = int((facts.duration_s + _SLACK_S) / self._piece_s)
-        if self._max_pieces is not None:
-            n_pieces = min(n_pieces, self._max_pieces)
-        starts_s = np.arange(n_pieces, dtype=np.float64) * self._piece_s
-        paths = {
-            modality: self._cache / self._file_name(facts.content_sha256, network)
-            for modality, network in self._networks.items()
-        }
-        stored = {modality: read_arrays(path) for modality, path in paths.items()}
-        missing = [modality for modality, arrays in stored.items() if arrays is None]
-        for modality, columns in self._extracted(uri, starts_s, missing).items():
-            stored[modality] = columns.arrays()
-            if columns.is_final:
-                write_arrays(paths[modality], columns.arrays())
-        return _Video(name, starts_s, [a for a in stored.values() if a is not None])
-
-    def _file_name(self, content_sha256: str, network: Extractor) -> str:
-        identity = [
-            _REVISION,
-            content_sha256,
-            self._piece_s,
-            self._max_pieces,
-            network.version,
-        ]
-        return f"{hashlib.sha256(json.dumps(identity).encode()).hexdigest()}.npz"
-
-    def _extracted(
-        self, uri: str, starts_s: NDArray[np.float64], modalities: list[str]
-    ) -> dict[str, _Columns]:
-        """Return what networks have of the pieces; decoded once for all of them."""
-        columns = {m: _Columns(self._networks[m], len(starts_s)) for m in modalities}
-        items = [
-            Item(str(row), uri, start_s, start_s + self._piece_s, modalities)
-            for row, start_s in enumerate(starts_s.tolist())
-        ]
-        for row, decoded in enumerate(
-            self._decoder.decode(0, items if columns else [])
-        ):
-            for column in columns.values():
-                column.add(row, decoded)
-        return columns
-
-
-class _Columns:
-    """What one network has of the pieces of one video, as it comes.
-
-    Attributes
-    ----------
-    is_final : bool
-        Whether what failed would fail again.
-    """
-
-    def __init__(self, network: Extractor, n_pieces: int) -> None:
-        self._network = network
-        self._layers = [
-            np.full((n_pieces, size), np.nan, np.float32) for size in network.dimensions
-        ]
-        self._loudness = np.full(n_pieces, np.nan)
-        self._problems = [("", "")] * n_pieces
-        self.is_final = True
-
-    def add(self, row: int, decoded: Decoded) -> None:
-        """Extract from a decoded piece; one that fails is noted."""
-        try:
-            if decoded.error is not None:
-                raise decoded.error
-            clip = decoded.clips[self._network.modality]
-            (vectors,) = self._network.extract([clip])
-        except MediaError as error:
-            self._problems[row] = (error.code, error.message)
-            self.is_final = self.is_final and error.is_permanent
-            return
-        for layer, vector in zip(self._layers, vectors, strict=True):
-            layer[row] = vector
-        if clip.waveform is not None:
-            power = np.square(clip.waveform, dtype=np.float64).mean()
-            self._loudness[row] = np.sqrt(power)
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what is kept on disk."""
-        return {
-            **{f"layer_{i}": layer for i, layer in enumerate(self._layers, start=1)},
-            "loudness": self._loudness,
-            "codes": np.array([code for code, _ in self._problems], dtype=np.str_),
-            "messages": np.array([text for _, text in self._problems], dtype=np.str_),
-        }
-
-
 def _joined(
-    videos: Sequence[_Video], networks: Sequence[Extractor], failed: list[Failed]
+    videos: Sequence[VideoPieces], networks: Sequence[Extractor], failed: list[Failed]
 ) -> ClipFeatures:
     """Return the pieces of all videos that both networks have."""
     kept = [
@@ -365,14 +200,13 @@ def _joined(
         ]
         return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
-    listener = [network.modality for network in networks].index("audio")
     return ClipFeatures(
         files=tuple(video.file for video in videos),
         sources=np.repeat(np.arange(len(videos)), [len(rows) for rows in kept]),
         starts_s=np.concatenate(
             [np.zeros(0), *(v.starts_s[r] for v, r in zip(videos, kept, strict=True))]
         ),
-        loudness=column(listener, "loudness").ravel().astype(np.float64),
+        loudness=column(1, "loudness").ravel().astype(np.float64),
         layers=tuple(
             tuple(
                 column(side, f"layer_{layer}")
