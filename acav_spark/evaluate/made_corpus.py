@@ -142,6 +142,15 @@ class CorpusModel:
         shares /= shares.sum()
         return shares
 
+    def families(self) -> NDArray[np.int64]:
+        """Return the family of each class, of neighbouring ranks, shape (n_classes,).
+
+        The last family takes what is left over.
+        """
+        n_families = self.n_classes_ // self.family_size
+        families: NDArray[np.int64] = np.arange(self.n_classes_) // self.family_size
+        return np.minimum(families, n_families - 1)
+
 
 @dataclass(frozen=True, eq=False)
 class MadeCorpus:
@@ -183,6 +192,15 @@ class MadeCorpus:
             for place in ("first", "second")
             for layer in range(self.model.n_layers)
         ]
+
+    def class_of_cluster(self) -> NDArray[np.int64]:
+        """Return the class that each cluster shows, shape (n_views, n_clusters).
+
+        With fewer clusters than classes, the largest of those that it shows.
+        """
+        structure = _Structure.drawn(self.model, self.seed)
+        position = np.argsort(structure.clusters, axis=1)
+        return position % self.model.n_classes_
 
 
 def made_corpus(
@@ -233,7 +251,7 @@ def made_corpus(
     for number, start in enumerate(range(0, n_clips, _BLOCK)):
         # Whole blocks are drawn: a corpus's end does not depend on where it ends.
         first, second, correspondence, ids = _block(
-            model, structure, _generator(seed, _CLIPS, number)
+            model, structure, generator(seed, _CLIPS, number)
         )
         here = slice(start, min(start + _BLOCK, n_clips))
         n_here = here.stop - start
@@ -258,7 +276,7 @@ class _Structure:
 
     @classmethod
     def drawn(cls, model: CorpusModel, seed: int) -> _Structure:
-        rng = _generator(seed, _STRUCTURE, 0)
+        rng = generator(seed, _STRUCTURE, 0)
         cumulative = np.cumsum(model.class_shares())
         cumulative[-1] = 1.0
         return cls(cumulative, *(_orders(model, rng) for _ in range(2)))
@@ -269,7 +287,8 @@ def _orders(model: CorpusModel, rng: np.random.Generator) -> NDArray[np.uint16]:
     return np.stack(orders).astype(np.uint16)
 
 
-def _generator(seed: int, what: int, number: int) -> np.random.Generator:
+def generator(seed: int, what: int, number: int) -> np.random.Generator:
+    """Return the generator of one part of a corpus: no two parts share one."""
     sequence = np.random.SeedSequence(seed, spawn_key=(what, number))
     return np.random.Generator(np.random.SFC64(sequence))
 
@@ -356,13 +375,10 @@ def _others(
 def _neighbours(
     model: CorpusModel, rng: np.random.Generator, classes: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return another class of each one's family, all with equal probability.
-
-    Families are of neighbouring ranks; the last takes what is left over.
-    """
-    size, n_classes = model.family_size, model.n_classes_
-    start = np.minimum(classes // size, n_classes // size - 1) * size
-    n_members = np.where(start + 2 * size > n_classes, n_classes - start, size)
-    step = 1 + (rng.random(classes.shape) * (n_members - 1)).astype(np.int64)
-    neighbours: NDArray[np.int64] = start + (classes - start + step) % n_members
+    """Return another class of each one's family, all with equal probability."""
+    families = model.families()
+    starts, sizes = np.unique(families, return_index=True, return_counts=True)[1:]
+    start, size = starts[families][classes], sizes[families][classes]
+    step = 1 + (rng.random(classes.shape) * (size - 1)).astype(np.int64)
+    neighbours: NDArray[np.int64] = start + (classes - start + step) % size
     return neighbours
