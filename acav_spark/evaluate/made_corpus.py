@@ -54,8 +54,8 @@ class CorpusModel:
         second side's class is another of the same family.
     agreement : float or sequence of float, optional
         Probability that a view shows the class: of all views, of each layer, or of each
-        view. By default 0.2 to 0.7 in equal steps from the first layer to the last, 0.45
-        in the mean: late layers show more of the class (paper, Table 2).
+        view. By default 0.2 to 0.7 in equal steps from the first layer to the last:
+        late layers show more of the class (paper, Table 2).
     confusion : float, default 0
         Probability that a view that shows the class shows another of its family.
     family_size : int, default 4
