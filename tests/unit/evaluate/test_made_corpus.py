@@ -243,6 +243,35 @@ def test_planted_noise_gives_what_is_known_of_it() -> None:
     assert precision("bipartite", 0.3) > 0.87
 
 
+@pytest.mark.parametrize("negatives", ["whole", "per_layer"])
+def test_combination_gains_by_negatives_per_layer_alone(negatives: str) -> None:
+    model = CorpusModel(
+        n_clusters=32,
+        clean=0.5,
+        partly=0.0,
+        tail=0.0,
+        negatives=negatives,  # type: ignore[arg-type]
+    )
+    corpus = made_corpus(4_000, model)
+
+    def precision(pairing: str) -> float:
+        selection = batch_greedy(
+            corpus.assignments,
+            2_000,
+            n_clusters=32,
+            pairs=pairs_for(pairing, corpus.views()),  # type: ignore[arg-type]
+            batch_size=100,
+            per_batch=25,
+        )
+        return float(corpus.is_positive[selection.indices].mean())
+
+    bipartite, combination = precision("bipartite"), precision("combination")
+    if negatives == "whole":
+        assert combination < bipartite - 0.05
+    else:
+        assert combination > bipartite - 0.01
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
