@@ -7,6 +7,7 @@ contains randomly permuted pairs".
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -31,6 +32,8 @@ Foreign = Literal["other_video", "any"]
 which may leave it the sound of its own video and even its own."""
 
 _FEWEST_VIDEOS = 4
+
+_logger = logging.getLogger(__name__)
 
 
 def clip_sets(
@@ -82,7 +85,8 @@ def clip_sets(
 
     Notes
     -----
-    All this is done at the call, before a set is asked for.
+    All this is done at the call, before a set is asked for. The log has a warning for
+    each file and piece that cannot be read; ``clip_features`` returns them.
     """
     _require_options(n_clusters, n_runs, negatives, foreign)
     features = clip_features(
@@ -94,6 +98,14 @@ def clip_sets(
         limits=limits,
         progress=progress,
     )
+    for failed in features.failed:
+        _logger.warning(
+            "left out: file=%r start_s=%g code=%s message=%s",
+            failed.file,
+            failed.start_s,
+            failed.code,
+            failed.message,
+        )
     audible = np.flatnonzero(features.loudness >= min_loudness)
     n_videos = len(np.unique(features.sources[audible]))
     if n_videos < _FEWEST_VIDEOS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -203,6 +204,16 @@ def test_silence_is_left_out_unless_it_is_asked_for(
     assert silent in {*train.sources, *test.sources}  # type: ignore[misc]
     ((train, test),) = sets(folder, tmp_path, n_runs=1)
     assert silent not in {*train.sources, *test.sources}  # type: ignore[misc]
+
+
+def test_what_cannot_be_read_is_in_the_log(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(folder, tmp_path / "in")
+    (tmp_path / "in" / "notes.txt").write_text("no video")
+    list(sets(tmp_path / "in", tmp_path / "cache", n_runs=1))
+    (record,) = caplog.records
+    assert "file='notes.txt' start_s=0 code=not_media" in record.getMessage()
 
 
 def test_too_few_videos_are_an_error_at_the_call(folder: Path, tmp_path: Path) -> None:
