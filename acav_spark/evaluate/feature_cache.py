@@ -75,7 +75,8 @@ class FeatureCache:
         Raises
         ------
         ConfigError
-            If a file cannot be read or has another key, or the folder cannot be written.
+            If a file cannot be read or has another key, or the folder cannot be
+            written.
         """
         path = self.path(name, key)
         if path.is_file():
@@ -113,7 +114,7 @@ def _text(key: Mapping[str, str]) -> str:
 
 def _read(path: Path, key: Mapping[str, str]) -> tuple[NDArray[np.float32], ...]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             kept = str(arrays[_KEY])
             n_layers = len(arrays.files) - 1
             layers = tuple(arrays[f"layer_{i + 1}"] for i in range(n_layers))
@@ -135,11 +136,12 @@ def _read(path: Path, key: Mapping[str, str]) -> tuple[NDArray[np.float32], ...]
 def _write(
     path: Path, key: Mapping[str, str], layers: Sequence[NDArray[np.float32]]
 ) -> None:
-    arrays = {f"layer_{i + 1}": layer for i, layer in enumerate(layers)}
+    arrays: dict[str, NDArray[np.generic]] = {_KEY: np.array(_text(key))}
+    arrays |= {f"layer_{i + 1}": layer for i, layer in enumerate(layers)}
     handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, **{_KEY: np.array(_text(key))}, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
             file.flush()
             os.fsync(file.fileno())
         Path(part).replace(path)

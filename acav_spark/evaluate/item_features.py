@@ -35,9 +35,7 @@ _BATCH = 256
 _LOG_EVERY_S = 60.0
 
 
-def transformed(
-    pictures: NDArray[np.uint8], transform: Transform
-) -> NDArray[np.uint8]:
+def transformed(pictures: NDArray[np.uint8], transform: Transform) -> NDArray[np.uint8]:
     """Return pictures, (n, height, width, 3), turned or mirrored.
 
     Examples

@@ -1,7 +1,7 @@
 """Reads the files of CIFAR-10, MNIST and the Free Spoken Digit Dataset.
 
-Each reader lists what a file has and decodes what is asked for; nothing is unpacked to a
-disk. CIFAR-10's Python version is a pickle and is not read.
+Each reader lists what a file has and decodes what is asked for; nothing is unpacked to
+a disk. CIFAR-10's Python version is a pickle and is not read.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import io
 import math
 import tarfile
 import wave
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -21,7 +20,7 @@ import numpy as np
 from scipy.signal import resample_poly
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -45,7 +44,7 @@ SOUND_RATE_HZ: Final = 16_000
 
 _CIFAR_SHAPE = (3, 32, 32)
 _CIFAR_RECORD_BYTES = 1 + math.prod(_CIFAR_SHAPE)
-_IDX_BYTES = 8  # the kind of the numbers, in the third byte of the mark
+_IDX_BYTES = b"\0\0\x08"  # a file of bytes; the number of dimensions follows
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +63,7 @@ class Listing:
 
     labels: NDArray[np.int64]
     pictures: Callable[[NDArray[np.int64]], NDArray[np.uint8]] | None = None
-    sounds: (
-        Callable[[NDArray[np.int64]], tuple[NDArray[np.float32], ...]] | None
-    ) = None
+    sounds: Callable[[NDArray[np.int64]], tuple[NDArray[np.float32], ...]] | None = None
 
 
 def read_cifar10_binary(paths: Sequence[Path]) -> Listing:
@@ -159,7 +156,10 @@ def _members(path: Path, within: str = "") -> list[tuple[str, bytes]]:
     """Return names and contents of an archive's files whose name has ``within``."""
     with tarfile.open(path, "r|*") as archive:
         return [
-            (PurePosixPath(member.name).name if not within else member.name, file.read())
+            (
+                PurePosixPath(member.name).name if not within else member.name,
+                file.read(),
+            )
             for member in archive
             if within in member.name
             and member.isfile()
@@ -186,7 +186,7 @@ def _decoded_wav(name: str, content: bytes) -> NDArray[np.float32]:
     resampled = resample_poly(
         samples.astype(np.float64) / 2**15, SOUND_RATE_HZ // common, rate_hz // common
     )
-    return np.clip(resampled, -1.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(resampled, -1.0, 1.0), np.float32)
 
 
 def _mnist(grey: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Listing:
@@ -203,13 +203,13 @@ def _mnist(grey: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Listing:
 def _idx(path: Path) -> NDArray[np.uint8]:
     """Return the array of an IDX file: kind, dimensions, lengths, then the numbers."""
     content = gzip.decompress(path.read_bytes())
-    n_dimensions = content[3] if content[:3] == b"\x00\x00" + bytes([_IDX_BYTES]) else 0
+    n_dimensions = content[3] if content[:3] == _IDX_BYTES and len(content) > 3 else 0
     head = 4 + 4 * n_dimensions
     shape = tuple(np.frombuffer(content[4:head], ">u4").tolist())
     if not n_dimensions or math.prod(shape) != len(content) - head:
         msg = (
-            f"{path.name}: expected an IDX file of bytes, got {len(content)} bytes that "
-            f"begin with {content[:4]!r}."
+            f"{path.name}: expected an IDX file of bytes, got {len(content)} bytes "
+            f"that begin with {content[:4]!r}."
         )
         raise ValueError(msg)
     return np.frombuffer(content, np.uint8, offset=head).reshape(shape)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +27,7 @@ from acav_spark.evaluate.item_files import (
 from acav_spark.features.networks.weights import sha256_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -106,7 +106,7 @@ ITEM_SOURCES: Final[dict[str, tuple[KnownFiles, ...]]] = {
         ),
     ),
 }
-"""For each source the files that it is read from; the first that are there are taken."""
+"""For each source the files that it is read from; the first that are there are it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +166,10 @@ def find_files(source: str, data: Path) -> tuple[KnownFiles, list[Path]]:
             _logger.warning("source=%s files=%s: %s", source, paths[0].name, known.note)
         return known, paths
     wanted = "; or ".join(" and ".join(known.sha256) for known in choices)
-    msg = f"{source}: expected {wanted} in {data}, got neither. Fetch it into the folder."
+    msg = (
+        f"{source}: expected {wanted} in {data}, got no such file. Fetch what is "
+        "missing into the folder."
+    )
     raise ConfigError(msg)
 
 

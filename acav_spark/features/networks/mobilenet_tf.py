@@ -1,4 +1,4 @@
-"""MobileNetV2 as TensorFlow computes it: padding, input and weights of a LiteRT file."""
+"""MobileNetV2 as TensorFlow computes it, with the weights of a LiteRT file."""
 
 from __future__ import annotations
 
