@@ -26,7 +26,7 @@ class ClassSeen:
     name = "class_seen"
     modality = "visual"
     version = "class_seen/1"
-    dimensions = (1, 2)
+    dimensions: tuple[int, ...] = (1, 2)
     audio_sampling: AudioSampling | None = None
     wants_gpu = False
 
@@ -51,7 +51,7 @@ class ClassHeard:
     name = "class_heard"
     modality = "audio"
     version = "class_heard/1"
-    dimensions = (1, 1, 1)
+    dimensions: tuple[int, ...] = (1, 1, 1)
     video_sampling: VideoSampling | None = None
     wants_gpu = False
 

@@ -32,7 +32,7 @@ class Corners:
 
     name = "corners"
     modality = "visual"
-    dimensions = (1, 2)
+    dimensions: tuple[int, ...] = (1, 2)
     audio_sampling: AudioSampling | None = None
     wants_gpu = False
 
@@ -52,7 +52,8 @@ class Corners:
         (frame,) = clip.frames
         middle = frame.shape[0] // 2
         left, right = frame[:middle, :middle].mean(), frame[:middle, middle:].mean()
-        return np.float32([left]), np.float32([left, right])
+        means = np.array([left, right], np.float32)
+        return means[:1], means
 
 
 class Loudness:
@@ -61,7 +62,7 @@ class Loudness:
     name = "loudness"
     modality = "audio"
     version = "1"
-    dimensions = (2,)
+    dimensions: tuple[int, ...] = (2,)
     video_sampling: VideoSampling | None = None
     wants_gpu = False
 
@@ -70,7 +71,9 @@ class Loudness:
 
     def extract(self, clips: Sequence[DecodedClip]) -> list[Vectors]:
         heard = [clip.waveform for clip in clips]
-        return [(np.float32([w.max(), len(w)]),) for w in heard if w is not None]
+        return [
+            (np.array([w.max(), len(w)], np.float32),) for w in heard if w is not None
+        ]
 
 
 def quarters(values: Sequence[int], side: int = 8) -> NDArray[np.uint8]:
