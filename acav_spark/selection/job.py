@@ -12,7 +12,6 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from acav_spark.config import section_hash
-from acav_spark.config.selecting import BROADCAST_ONLY, SHAPELESS
 from acav_spark.errors import StageError
 from acav_spark.runs import StageResult
 from acav_spark.selection.engines import choose_and_write, picks_folder
@@ -114,9 +113,7 @@ def stage_hash(context: StageContext, config: Config) -> str:
     Size is no part of it: ranks are meaningful, a longer selection begins as a shorter
     one.
     """
-    chosen = config.selection
-    aside = SHAPELESS | (BROADCAST_ONLY if chosen.engine == "driver" else set())
-    settings = chosen.model_dump(mode="json", exclude=set(aside))
+    settings = config.selection.shape()
     books = _codebooks(context, config.clustering.name)
     fingerprints = [row["fingerprint"] for row in books]
     return section_hash(STAGE, settings, config.clustering.name, fingerprints)
