@@ -15,6 +15,7 @@ and by pointwise ranking. Parts:
 - ``batches``: b and s on the made corpus.
 - ``clusters``: clusters of a view, for 500 classes, on made corpora.
 - ``large``: a made corpus of a million clips.
+- ``full``: one of 400,000 clips and 32 clusters: full tables, as many clips have.
 
     python benchmarks/study_variants.py measure --part corpus --rows rows.jsonl
     python benchmarks/study_variants.py report --rows rows.jsonl
@@ -306,9 +307,10 @@ def noise(seed: int) -> Iterator[tuple[Clips, list[Task]]]:
     variants[f"{POINTWISE} without corrections, bipartite"] = pointwise(
         "bipartite", corrected=False
     )
-    variants["prior, bipartite, b 20,000, s 50"] = greedy(
-        "bipartite", "recommended", batch=(20_000, 50)
-    )
+    for b, s in ((20_000, 50), (10_000, 100)):
+        variants[f"prior, bipartite, b {b:,}, s {s}"] = greedy(
+            "bipartite", "recommended", batch=(b, s)
+        )
     yield (
         planted_clips(setting, seed),
         [Task("noise", setting, k, v, (500,)) for k, v in variants.items()],
@@ -349,7 +351,7 @@ def strengths(seed: int) -> Iterator[tuple[Clips, list[Task]]]:
                 greedy(pairing, x),
                 sizes,
             )
-            for pairing in (("bipartite", "combination") if n < 100_000 else PAIRS)
+            for pairing in PAIRS
             for x in (0.0, 0.5, 2.0, 8.0, 32.0, 128.0)
         ]
         yield planted_clips(setting, seed), tasks
@@ -363,6 +365,9 @@ def corpus(seed: int) -> Iterator[tuple[Clips, list[Task]]]:
         f"{A1}, bipartite": greedy("bipartite", None, batch=batch),
         "prior, combination": greedy("combination", "recommended", batch=batch),
         "prior, bipartite": greedy("bipartite", "recommended", batch=batch),
+        "prior, bipartite, s 100": greedy(
+            "bipartite", "recommended", batch=(10_000, 100)
+        ),
         "prior, bipartite, linear(.25)": greedy(
             "bipartite", "recommended", batch=batch, weights=True
         ),
@@ -438,6 +443,23 @@ def large(seed: int) -> Iterator[tuple[Clips, list[Task]]]:
     )
 
 
+def full(seed: int) -> Iterator[tuple[Clips, list[Task]]]:
+    """Yield full tables: 400 clips a cell, as of 100 million clips and 500 clusters."""
+    variants = {
+        f"{x:g} a cell, {pairing}": greedy(pairing, x, batch=(10_000, 500))
+        for pairing in ("combination", "bipartite")
+        for x in (0.0, 0.5, 8.0, 128.0)
+    }
+    variants["pointwise, bipartite"] = pointwise("bipartite")
+    yield (
+        corpus_clips(400_000, seed, CorpusModel(n_clusters=32)),
+        [
+            Task("full", "400k, 32 clusters", k, v, (4_000, 40_000, 120_000))
+            for k, v in variants.items()
+        ],
+    )
+
+
 def quick(seed: int) -> Iterator[tuple[Clips, list[Task]]]:
     """Yield a small made corpus."""
     variants = {
@@ -453,7 +475,17 @@ def quick(seed: int) -> Iterator[tuple[Clips, list[Task]]]:
 
 PARTS = {
     part.__name__: part
-    for part in (noise, corrections, strengths, corpus, batches, clusters, large, quick)
+    for part in (
+        noise,
+        corrections,
+        strengths,
+        corpus,
+        large,
+        full,
+        batches,
+        clusters,
+        quick,
+    )
 }
 
 
@@ -482,7 +514,8 @@ def means_over_seeds(rows: list[Row]) -> list[Row]:
         ):
             values = np.array([float(str(r[figure])) for r in by_seed.values()])
             mean[figure] = round(float(values.mean()), digits)
-            if figure == "precision" and n > 1:
+            # Of two seeds Student's interval says next to nothing.
+            if figure == "precision" and n > 2:
                 half = stats.t.ppf(0.995, n - 1) * values.std(ddof=1) / np.sqrt(n)
                 mean["half_99"] = round(float(half), 4)
         mean["n_seeds"] = n

@@ -59,8 +59,8 @@ def test_recommended_yaml_differs_from_the_paper_where_the_study_says_so() -> No
     # A share, so that it fits any collection.
     assert selection.size == "30%"
     assert config.clustering.n_clusters == "auto"
-    for name in ("batch_size", "per_batch", "weights"):
-        assert getattr(selection, name) == getattr(paper.selection, name)
+    assert (selection.batch_size, selection.per_batch) == (10_000, 100)
+    assert selection.weights == paper.selection.weights == "uniform"
     for name in ("ingest", "segmentation", "features"):
         assert getattr(config, name) == getattr(paper, name)
 
