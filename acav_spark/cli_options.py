@@ -12,7 +12,8 @@ ConfigFile = Annotated[
     typer.Option(
         "--config",
         "-c",
-        help="Configuration file, or one of the package's: demo, local, paper.",
+        help="Configuration file, or one of the package's: demo, local, paper, "
+        "recommended.",
         envvar="ACAV_CONFIG",
     ),
 ]

@@ -36,7 +36,7 @@ STDOUT = Console(highlight=False)
 
 _CONF = Path(__file__).with_name("conf")
 # Other files of that folder hold what ``acav plan`` reckons with.
-_OWN = ("demo", "local", "paper")
+_OWN = ("demo", "local", "paper", "recommended")
 _CHOICES = ("error", "keep", "recompute")
 
 

@@ -1,5 +1,8 @@
 """How strong should the prior from the population be? Precision and coverage together.
 
+The stored results are of the prior as it was before its corrections (``shrinkage``);
+``study_variants.py`` is the later study.
+
 Clips with planted correspondence (``planted.py``) are selected by Algorithm 1 with
 priors of many strengths, and by pointwise ranking, which is the limit of a strong one.
 A selection is judged by

@@ -15,15 +15,17 @@ from acav_spark.config.text_types import Name  # noqa: TC001 - at run time
 _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
 _SLOPE = re.compile(r"(linear|exp)\(\s*(-?[0-9]+(?:\.[0-9]+)?)\s*\)")
 # Settings that only the broadcast engine reads.
-BROADCAST_ONLY = frozenset({"n_lanes", "max_round_growth"})
+_BROADCAST_ONLY = frozenset({"n_lanes", "max_round_growth"})
+# How a prior and method pmi read the population (selection/shrinkage.py).
+_POPULATION_COUNTS = "the judged clip left out, half a clip added"
 # Settings that change no pick, or only how many there are.
-SHAPELESS = frozenset({"name", "size", "allow_fewer", "when_inputs_grow", "n_threads"})
+_SHAPELESS = frozenset({"name", "size", "allow_fewer", "when_inputs_grow", "n_threads"})
 # Methods that score each clip on its own, by its feature vectors.
 SCORED = frozenset(
     {"contrastive", "ranking_inner", "ranking_cos", "ranking_l2", "similarity"}
 )
 # Sections that only those methods read.
-SCORED_ONLY = frozenset({"contrastive", "ranking", "similarity"})
+_SCORED_ONLY = frozenset({"contrastive", "ranking", "similarity"})
 
 
 class ContrastiveConfig(Section):
@@ -208,8 +210,8 @@ class SelectionConfig(Section):
     )
     prior: Annotated[float, Field(ge=0)] | Literal["recommended"] = Field(
         default=0.0,
-        description="Strength of the population's counts as pseudo-counts; 0 is the "
-        "paper, which begins with empty tables.",
+        description="Strength of the population's counts as pseudo-counts; recommended "
+        "is 8 a cell in the mean; 0 is the paper, which begins with empty tables.",
     )
     where: str = Field(
         default="",
@@ -380,6 +382,20 @@ class SelectionConfig(Section):
             )
             raise ValueError(msg)
         return self
+
+    def shape(self) -> dict[str, object]:
+        """Return what the picks hang on, as plain values: all settings that shape them.
+
+        Not for methods that score clips, which have settings of their own. Where the
+        population's counts take part, also how they are read, so that picks of an
+        earlier reading count as made under other settings.
+        """
+        aside = _SHAPELESS | _SCORED_ONLY
+        aside |= _BROADCAST_ONLY if self.engine == "driver" else set()
+        settings: dict[str, object] = self.model_dump(mode="json", exclude=set(aside))
+        if self.prior != 0 or self.method == "pmi":
+            settings["population_counts"] = _POPULATION_COUNTS
+        return settings
 
     def slope(self) -> tuple[str, float] | None:
         """Return the name and the number of weights on a line or curve, else None."""

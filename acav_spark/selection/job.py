@@ -13,12 +13,7 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from acav_spark.config import section_hash
-from acav_spark.config.selecting import (
-    BROADCAST_ONLY,
-    SCORED,
-    SCORED_ONLY,
-    SHAPELESS,
-)
+from acav_spark.config.selecting import SCORED
 from acav_spark.errors import StageError
 from acav_spark.runs import StageResult
 from acav_spark.selection.engines import choose_and_write, picks_folder
@@ -160,14 +155,11 @@ def stage_hash(context: StageContext, config: Config) -> str:
     Size is no part of it: ranks are meaningful, a longer selection begins as a shorter
     one. Nor are settings of other methods than the chosen one.
     """
-    chosen = config.selection
     books = _codebooks(context, config.clustering.name)
-    if chosen.method in SCORED and books:
+    if config.selection.method in SCORED and books:
         return scored_hash(config, _scored_method(config, books), books)
-    aside = SHAPELESS | SCORED_ONLY
-    aside |= BROADCAST_ONLY if chosen.engine == "driver" else set()
-    settings = chosen.model_dump(mode="json", exclude=set(aside))
     fingerprints = [row["fingerprint"] for row in books]
+    settings = config.selection.shape()
     return section_hash(STAGE, settings, config.clustering.name, fingerprints)
 
 

@@ -3,8 +3,10 @@
 With few clips selected and many clusters the tables are almost empty, and Algorithm 1
 starts near random. The population's own tables, times a strength, tell from the first
 choice on which clusters go together; they take part in the scores and not in the
-objective that is reported. Strength 0 is the paper's algorithm; a very large one ranks
-by mean pointwise mutual information under the population.
+objective that is reported. Thin cells are corrected as ``shrinkage`` says: the clip
+that is judged is left out, and a cell is drawn to what chance would give. Strength 0 is
+the paper's algorithm; a very large one ranks by pointwise mutual information under the
+population (``ranking``).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from acav_spark.selection.fixed_point import FRACTION_BITS
+from acav_spark.selection.shrinkage import expected_counts, left_out, shrunk_ratios
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 Prior = float | Literal["recommended"] | None
 # A counter with pseudo-counts stays below 2**50 in fixed point.
 _MOST_PSEUDO_CLIPS = float(1 << 38)
+# Pseudo-clips that the mode ``recommended`` puts into a cell in the mean.
+_CLIPS_A_CELL = 8.0
 
 
 def recommended_strength(n_population: int, n_clusters: float) -> float:
@@ -43,14 +48,13 @@ def recommended_strength(n_population: int, n_clusters: float) -> float:
 
     Notes
     -----
-    As strong as puts 40 clips into a cluster in the mean, ``40 n_clusters /
-    n_population``, but at most 1. The prior then leads while few clips are selected,
-    and counts for little once several times 40 clips a cluster are. On planted data of
-    20,000 and 200,000 clips it raises precision most where a hundredth of them is
-    selected, and is near the paper's algorithm where a third or half is; how much, and
-    where it loses, is in ``benchmarks/results/study_prior.md``. It does not depend on
-    the number of clips that are selected, so that a shorter selection stays the
-    beginning of a longer one; the best strength falls with that number.
+    As strong as puts 8 pseudo-clips into a cell in the mean, ``8 n_clusters**2 /
+    n_population``. A gain ``g(n)`` then is nearly a logarithm in all but the thinnest
+    cells, so that the first choices are those of pointwise mutual information; and the
+    selection's own tables take over when they hold several times 8 clips a cell, that
+    is, when they tell as much themselves. How it compares with other strengths is in
+    ``benchmarks/results/study_variants.md``. It does not depend on the number of clips
+    that are selected, so that a shorter selection stays the beginning of a longer one.
     """
     if n_population < 1 or n_clusters < 1:
         msg = (
@@ -58,7 +62,7 @@ def recommended_strength(n_population: int, n_clusters: float) -> float:
             f"{n_population} and {n_clusters}. Give a prior's strength instead."
         )
         raise ValueError(msg)
-    return min(1.0, 40.0 * n_clusters / n_population)
+    return _CLIPS_A_CELL * n_clusters**2 / n_population
 
 
 def pseudo_counts(
@@ -74,7 +78,8 @@ def pseudo_counts(
     prior : float, "recommended" or None
         Strength; None and 0 give no prior.
     population : ContingencyTables, optional
-        Tables to scale; by default those of ``assignments``.
+        Tables to scale, which count all candidates; by default those of
+        ``assignments``.
     like : ContingencyTables
         Tables of the selection, whose pairs and clusters the population's must have.
     assignments : ndarray of integers, shape (n_clips, n_views)
@@ -85,6 +90,13 @@ def pseudo_counts(
     ValueError
         If the strength is not a finite number of at least 0, or the population's tables
         have other pairs or clusters.
+
+    Notes
+    -----
+    With the candidate that is judged left out of all counts, a cell that expects ``e``
+    clips by chance and holds ``n`` gets ``strength e (n + 1/2) / (e + 1/2)`` and a
+    cluster of ``a`` clips ``strength a``. Every candidate is one of its own cells'
+    clips, so one table serves all.
     """
     if population is not None and (
         (population.pairs, population.n_clusters) != (like.pairs, like.n_clusters)
@@ -94,8 +106,6 @@ def pseudo_counts(
             f"({like!r}), got {population!r}. Count the population with the same ones."
         )
         raise ValueError(msg)
-    from acav_spark.selection.kernels.counting import scale
-
     strength = _checked_strength(prior, population, like, len(assignments))
     if strength == 0:
         return None
@@ -110,9 +120,21 @@ def pseudo_counts(
             "instead, which is the limit of a strong prior."
         )
         raise ValueError(msg)
-    pseudo = np.empty_like(population.counters)
-    scale(population.counters, strength * 2.0**FRACTION_BITS, pseudo)
-    return pseudo
+    return _scaled(population, strength * 2.0**FRACTION_BITS)
+
+
+def _scaled(population: ContingencyTables, factor: float) -> NDArray[np.int64]:
+    """Return the corrected counters times a factor, to the nearest integer."""
+    offsets, n_pairs = population.offsets, len(population.pairs)
+    scaled = np.empty_like(population.counters)
+    for place, (u, v) in enumerate(population.pairs):
+        expected = expected_counts(population.margin(u), population.margin(v))
+        ratios = shrunk_ratios(population.table(u, v), expected)
+        cells = np.rint(expected * ratios * factor).reshape(-1)
+        scaled[offsets[place] : offsets[place + 1]] = cells
+    margins = left_out(population.counters[offsets[n_pairs] :])
+    scaled[offsets[n_pairs] :] = np.rint(margins * factor)
+    return scaled
 
 
 def _checked_strength(

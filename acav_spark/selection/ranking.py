@@ -1,9 +1,10 @@
 """Ranking by pointwise mutual information under a population: what a prior tends to.
 
 Each clip is scored on its own, by how much more often its clusters meet in the
-population than they would by chance. That is what the prior of ``prior`` becomes when
-its strength grows without bound. It needs one pass, but does not know what was taken
-before: it takes a class that is easy to tell again and again.
+population than they would by chance; in thin cells with the care that ``shrinkage``
+takes. That is what the prior of ``prior`` becomes when its strength grows without
+bound. It needs one pass, but does not know what was taken before: it takes a class that
+is easy to tell again and again.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from acav_spark.selection._validation import (
     checked_n_select,
 )
 from acav_spark.selection.contingency import ContingencyTables
+from acav_spark.selection.shrinkage import expected_counts, shrunk_ratios
 from acav_spark.selection.similarity import highest
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def pointwise_ranking(
     pairs: Sequence[tuple[int, int]],
     weights: ArrayLike | None = None,
     population: ContingencyTables | None = None,
+    corrected: bool = True,
 ) -> NDArray[np.int64]:
     """Return the clips of the highest mean pointwise mutual information, best first.
 
@@ -54,7 +57,10 @@ def pointwise_ranking(
         Weight of each pair in the mean; equal by default.
     population : ContingencyTables, optional
         Tables that tell what is frequent, of the same pairs, clusters and weights; by
-        default those of ``assignments``.
+        default those of ``assignments``. They count all clips that are ranked.
+    corrected : bool, default True
+        Whether a clip is left out of its own cells' counts and these are drawn to
+        what chance would give.
 
     Returns
     -------
@@ -74,7 +80,7 @@ def pointwise_ranking(
     """
     ids, tables = _checked(assignments, n_clusters, pairs, weights, population)
     number = checked_n_select(n_select, len(ids))
-    return highest(_scores(ids, tables), number)
+    return highest(_scores(ids, tables, corrected=corrected), number)
 
 
 def pointwise_information(
@@ -84,18 +90,20 @@ def pointwise_information(
     pairs: Sequence[tuple[int, int]],
     weights: ArrayLike | None = None,
     population: ContingencyTables | None = None,
+    corrected: bool = True,
 ) -> NDArray[np.float64]:
     """Return each clip's mean pointwise mutual information, in nats.
 
     Parameters
     ----------
-    assignments, n_clusters, pairs, weights, population
+    assignments, n_clusters, pairs, weights, population, corrected
         As in ``pointwise_ranking``.
 
     Returns
     -------
     ndarray of float64, shape (n_clips,)
-        Minus infinity for a clip that lies in a cell which is empty in the population.
+        Not corrected, minus infinity for a clip that lies in a cell which is empty in
+        the population.
 
     Raises
     ------
@@ -104,15 +112,16 @@ def pointwise_information(
 
     Notes
     -----
-    The weighted mean over the pairs of ``log(N n_ij / (a_i b_j))``, the counts being
-    the population's. Averaged over all clips of the population it is the population's
-    objective. Logarithms of counts are rounded once, to 2**-46 nats (coarser where
-    pairs have weights; see ``weights.Scoring``), and summed as integers: clips whose
-    counts are the same in another order are equal. Weights steeper than 1 to 512 are
-    summed in float64.
+    The weighted mean over the pairs of ``log((n_ij + 1/2) / (e_ij + 1/2))`` with
+    ``e_ij = a_i b_j / N``, the counts being the population's without the clip. Not
+    corrected, of ``log(n_ij / e_ij)`` with all clips; averaged over the population that
+    is its objective. Logarithms are rounded once, to 2**-46 nats (coarser where pairs
+    have weights; see ``weights.Scoring``), and summed as integers: clips whose counts
+    are the same in another order are equal. Weights steeper than 1 to 512 are summed in
+    float64.
     """
     ids, tables = _checked(assignments, n_clusters, pairs, weights, population)
-    scores = _scores(ids, tables)
+    scores = _scores(ids, tables, corrected=corrected)
     scoring = tables.scoring
     if scoring.is_exact:
         total = float(scoring.integer_weights.sum()) * 2.0**scoring.unit_bits
@@ -120,8 +129,10 @@ def pointwise_information(
     else:
         total = float(tables.relative_weights.sum())
         is_unseen = np.isneginf(scores)
-    means = scores / total + np.log(tables.n_clips)
-    return np.where(is_unseen, -np.inf, means)
+    means = scores / total
+    if corrected:
+        return means
+    return np.where(is_unseen, -np.inf, means + np.log(tables.n_clips))
 
 
 def _checked(
@@ -152,22 +163,35 @@ def _checked(
 
 
 def _scores(
-    ids: NDArray[np.integer], tables: ContingencyTables
+    ids: NDArray[np.integer], tables: ContingencyTables, *, corrected: bool
 ) -> NDArray[np.int64] | NDArray[np.float64]:
     """Return sums that order the clips; the least number where a cell is empty."""
     scoring, n_pairs = tables.scoring, len(tables.pairs)
-    logs = np.log(np.maximum(tables.counters, 1))
+    logs = _log_ratios(tables) if corrected else np.log(np.maximum(tables.counters, 1))
     terms: NDArray[np.int64] | NDArray[np.float64] = logs
     weights: NDArray[np.int64] | NDArray[np.float64] = tables.signed_weights
     least: float = -np.inf
     if scoring.is_exact:
         terms = np.rint(logs * 2.0**scoring.unit_bits).astype(np.int64)
         weights, least = tables.weights, int(np.iinfo(np.int64).min)
+    n_terms = n_pairs if corrected else len(weights)
     scores = np.empty_like(terms, shape=len(ids))
     for start in range(0, len(ids), _BLOCK):
         counters = tables.counter_ids(ids[start : start + _BLOCK])
-        block = terms[counters] @ weights
-        is_unseen = (tables.counters[counters[:, :n_pairs]] == 0).any(axis=1)
-        block[is_unseen] = least
+        block = terms[counters[:, :n_terms]] @ weights[:n_terms]
+        if not corrected:
+            is_unseen = (tables.counters[counters[:, :n_pairs]] == 0).any(axis=1)
+            block[is_unseen] = least
         scores[start : start + _BLOCK] = block
     return scores
+
+
+def _log_ratios(tables: ContingencyTables) -> NDArray[np.float64]:
+    """Return the logarithm of each cell's shrunk ratio, pair after pair."""
+    logs = np.empty(int(tables.offsets[len(tables.pairs)]))
+    for place, (u, v) in enumerate(tables.pairs):
+        expected = expected_counts(tables.margin(u), tables.margin(v))
+        ratios = shrunk_ratios(tables.table(u, v), expected)
+        first, end = tables.offsets[place : place + 2]
+        logs[first:end] = np.log(ratios).reshape(-1)
+    return logs

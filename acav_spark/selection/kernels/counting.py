@@ -86,12 +86,3 @@ def count_rows(
                         i = order[j]
                         row = base + np.int64(block[view, i]) * width
                         counters[row + np.int64(partner[i])] += 1
-
-
-@compiled
-def scale(
-    counters: NDArray[np.int64], factor: float, scaled: NDArray[np.int64]
-) -> None:
-    """Write counters times a factor, rounded to the nearest integer, halves to even."""
-    for i in range(counters.size):
-        scaled[i] = np.int64(np.rint(counters[i] * factor))

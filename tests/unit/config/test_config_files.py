@@ -50,6 +50,32 @@ def test_paper_yaml_holds_the_values_of_the_paper() -> None:
     assert selection.size == 100_000_000
 
 
+def test_recommended_yaml_differs_from_the_paper_where_the_study_says_so() -> None:
+    config, paper = conf("recommended.yaml"), conf("paper.yaml")
+    selection = config.selection
+    assert selection.method == "batch_greedy"
+    assert selection.pairing == "bipartite"
+    assert selection.prior == "recommended"
+    # A share, so that it fits any collection.
+    assert selection.size == "30%"
+    assert config.clustering.n_clusters == "auto"
+    assert (selection.batch_size, selection.per_batch) == (10_000, 100)
+    assert selection.weights == paper.selection.weights == "uniform"
+    for name in ("ingest", "segmentation", "features"):
+        assert getattr(config, name) == getattr(paper, name)
+
+
+def test_picks_by_the_population_tell_how_its_counts_were_read() -> None:
+    plain = conf("paper.yaml").selection
+    assert "population_counts" not in plain.shape()
+    for change in ({"prior": 0.1}, {"prior": "recommended"}, {"method": "pmi"}):
+        shape = plain.model_copy(update=change).shape()
+        assert "left out" in str(shape["population_counts"])
+    assert plain.model_copy(update={"size": 3}).shape() == plain.shape()
+    assert "n_lanes" not in plain.shape()
+    assert "n_lanes" in plain.model_copy(update={"engine": "broadcast"}).shape()
+
+
 def test_local_yaml_takes_nearly_every_video() -> None:
     config = conf("local.yaml")
     assert config.ingest.min_duration_s == 5

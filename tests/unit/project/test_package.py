@@ -104,7 +104,7 @@ def test_generated_pages_are_those_of_the_code(tmp_path: Path) -> None:
         assert stored.read_text() == page.read_text(), f"run 'make docs': {stored}"
 
 
-@pytest.mark.parametrize("name", ["demo", "local", "paper"])
+@pytest.mark.parametrize("name", ["demo", "local", "paper", "recommended"])
 def test_the_packages_own_configurations_are_found_by_name(name: str) -> None:
     path = config_path(Path(name))
     assert path is not None
@@ -121,7 +121,7 @@ def test_a_folder_of_that_name_does_not_hide_the_packages_configuration(
 
 
 def test_an_unknown_configuration_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="demo, local, paper"):
+    with pytest.raises(ConfigError, match="demo, local, paper, recommended"):
         config_path(Path("nothing"))
 
 

@@ -105,6 +105,7 @@ def test_the_wheel_carries_what_is_read_at_run_time(bare: Path) -> None:
     ).stdout
     for name in (
         "conf/paper.yaml",
+        "conf/recommended.yaml",
         "conf/prices.yaml",
         "conf/rates.json",
         "conf/keywords/gaming.txt",

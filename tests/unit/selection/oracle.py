@@ -93,14 +93,19 @@ def _gains(
     if problem.strength == 0:
         return gain_units(counts, unit_bits=problem.unit_bits)
     assert problem.population is not None
-    people = (
-        problem.population.margin(of)
-        if isinstance(of, int)
-        else problem.population.table(*of)
-    )
-    pseudo = np.rint(people * (problem.strength * 2**FRACTION_BITS)).astype(np.int64)
+    factor = problem.strength * 2**FRACTION_BITS
+    if isinstance(of, int):
+        pseudo = np.rint(np.maximum(problem.population.margin(of) - 1, 0) * factor)
+    else:
+        # Every clip is counted in its own cell, and is left out when it is judged.
+        first, second = (
+            np.maximum(problem.population.margin(view) - 1, 0) for view in of
+        )
+        expected = np.outer(first, second) / max(problem.population.n_clips - 1, 1)
+        others = np.maximum(problem.population.table(*of) - 1, 0)
+        pseudo = np.rint(expected * ((others + 0.5) / (expected + 0.5)) * factor)
     return gain_units(
-        (counts << FRACTION_BITS) + pseudo,
+        (counts << FRACTION_BITS) + pseudo.astype(np.int64),
         unit_bits=problem.unit_bits,
         fraction_bits=FRACTION_BITS,
     )

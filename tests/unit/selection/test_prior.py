@@ -110,13 +110,39 @@ def test_a_selection_is_extended_with_a_prior() -> None:
     assert second.objective == pytest.approx(second.tables.objective(), abs=1e-12)
 
 
+def test_where_cells_are_full_the_prior_is_the_population_times_its_strength() -> None:
+    counts = np.array([[9_000, 1_000], [2_000, 8_000]])
+    ids = np.repeat([[0, 0], [0, 1], [1, 0], [1, 1]], counts.reshape(-1), axis=0)
+    tables = ContingencyTables.empty([(0, 1)], n_clusters=2, n_views=2)
+    found = pseudo_counts(0.25, None, tables, ids)
+    assert found is not None
+    expected = (
+        0.25 * ContingencyTables.from_assignments(ids, [(0, 1)], n_clusters=2).counters
+    )
+    np.testing.assert_allclose(found / 2.0**FRACTION_BITS, expected, rtol=2e-3)
+
+
+def test_a_clip_alone_in_a_cell_gives_it_what_chance_would() -> None:
+    # One clip in each cell of four clusters by four: all say nothing, so that no cell's
+    # pseudo-count may exceed what its clusters' sizes make of them.
+    ids = np.array([[u, v] for u in range(4) for v in range(4)])
+    tables = ContingencyTables.empty([(0, 1)], n_clusters=4, n_views=2)
+    found = pseudo_counts(1.0, None, tables, ids)
+    assert found is not None
+    expected = 3 * 3 / 15
+    assert (found[:16] == round(4096 * expected * 0.5 / (expected + 0.5))).all()
+    assert (found[16:] == 3 * 4096).all()
+
+
 def test_pseudo_counts_are_multiples_of_a_4096th_of_a_clip() -> None:
     ids = np.array([[0, 0], [0, 0], [0, 1], [1, 1]])
     tables = ContingencyTables.empty([(0, 1)], n_clusters=2, n_views=2)
     found = pseudo_counts(0.3, None, tables, ids)
     assert found is not None
-    # Cells 2 1 0 1, margins 3 1 and 2 2, times 0.3 * 4096 = 1228.8.
-    expected = [2458, 1229, 0, 1229, 3686, 1229, 2458, 2458]
+    # Cells 2 1 0 1, margins 3 1 and 2 2; one clip less: 1 0 0 0, 2 0 and 1 1 of three
+    # clips, of which chance puts 2/3 into each cell of the first row. Those get
+    # 2/3 * 1.5 / (2/3 + .5) = 6/7 and 2/7 clips, times .3 * 4096 = 1228.8.
+    expected = [1053, 351, 0, 0, 2458, 0, 1229, 1229]
     assert FRACTION_BITS == 12
     assert found.tolist() == expected
 

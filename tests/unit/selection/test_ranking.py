@@ -26,13 +26,61 @@ def drawn(seed: int, n_clips: int = 400) -> NDArray[np.int64]:
 def test_information_of_a_hand_computed_case() -> None:
     actual = pointwise_information(SIX, n_clusters=2, pairs=[(0, 1)])
 
+    # Of the five others, without one: margins 3, 1 and 2, 2 less one each; the cells
+    # of the three kinds of clips hold 0, 2 and 1 others, and expect 6, 6 and 2 fifths.
+    by_cell = {
+        (0, 1): 0.5 / (6 / 5 + 0.5),
+        (0, 0): 2.5 / (6 / 5 + 0.5),
+        (1, 1): 1.5 / (2 / 5 + 0.5),
+    }
+    expected = [np.log(by_cell[u, v]) for u, v in SIX.tolist()]
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-12)
+
+
+def test_uncorrected_information_of_a_hand_computed_case() -> None:
+    actual = pointwise_information(SIX, n_clusters=2, pairs=[(0, 1)], corrected=False)
+
     by_cell = {(0, 1): 6 * 1 / (4 * 3), (0, 0): 6 * 3 / (4 * 3), (1, 1): 6 * 2 / 6}
     expected = [np.log(by_cell[u, v]) for u, v in SIX.tolist()]
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-12)
 
 
+def test_a_clip_does_not_speak_for_itself() -> None:
+    # Ten clips of clusters that always go together, and one that lies alone in a cell
+    # of small clusters: with itself counted, chance would never explain it.
+    ids = np.array([[0, 0]] * 5 + [[1, 1]] * 5 + [[2, 2]])
+
+    plain = pointwise_ranking(ids, 11, n_clusters=3, pairs=[(0, 1)], corrected=False)
+    ranked = pointwise_ranking(ids, 11, n_clusters=3, pairs=[(0, 1)])
+    scores = pointwise_information(ids, n_clusters=3, pairs=[(0, 1)])
+
+    assert plain[0] == 10
+    assert ranked[-1] == 10
+    assert scores[10] == 0.0  # nothing is known of it: neither for nor against
+
+
+@pytest.mark.parametrize("weights", [None, [1, 2, 3, 4, 5, 6], [1, 1, 1, 1, 1, 1e4]])
+def test_each_clip_is_scored_by_the_tables_of_the_others(
+    weights: list[float] | None,
+) -> None:
+    ids, pairs = drawn(6, 60), combination(4)
+
+    scores = pointwise_information(ids, n_clusters=5, pairs=pairs, weights=weights)
+
+    for row in range(0, 60, 7):
+        others = np.delete(ids, row, axis=0)
+        terms = []
+        for u, v in pairs:
+            i, j = ids[row, u], ids[row, v]
+            n = ((others[:, u] == i) & (others[:, v] == j)).sum()
+            e = (others[:, u] == i).sum() * (others[:, v] == j).sum() / 59
+            terms.append(np.log((n + 0.5) / (e + 0.5)))
+        expected = np.average(terms, weights=weights)
+        assert scores[row] == pytest.approx(expected, abs=1e-4 if weights else 1e-12)
+
+
 def test_ranking_of_a_hand_computed_case_takes_equal_clips_by_row() -> None:
-    # log 2 for rows 2 and 4, log 1.5 for 1, 3 and 5, log .5 for 0.
+    # log 1.67 for rows 2 and 4, log 1.47 for 1, 3 and 5, log .29 for 0.
     for n_select in range(1, 7):
         actual = pointwise_ranking(SIX, n_select, n_clusters=2, pairs=[(0, 1)])
         assert actual.tolist() == [2, 4, 1, 3, 5, 0][:n_select]
@@ -68,7 +116,9 @@ def test_mean_information_of_the_population_is_its_objective(
         ids, pairs, n_clusters=5, pair_weights=weights
     )
 
-    scores = pointwise_information(ids, n_clusters=5, pairs=pairs, weights=weights)
+    scores = pointwise_information(
+        ids, n_clusters=5, pairs=pairs, weights=weights, corrected=False
+    )
 
     # A weight is a multiple of 2**-16 of the largest, which moves the mean by 1e-5.
     tolerance = 1e-10 if weights is None else 1e-4
@@ -104,7 +154,7 @@ def test_a_strong_prior_tends_to_the_ranking() -> None:
 
 
 @pytest.mark.parametrize("weights", [None, [1.0, 1.0, 1.0, 1.0, 1.0, 1e4]])
-def test_clips_that_the_population_has_not_come_last(
+def test_uncorrected_clips_that_the_population_has_not_come_last(
     weights: list[float] | None,
 ) -> None:
     ids, pairs = drawn(4), combination(4)
@@ -116,10 +166,21 @@ def test_clips_that_the_population_has_not_come_last(
     )
 
     scores = pointwise_information(
-        ids, n_clusters=5, pairs=pairs, weights=weights, population=tables
+        ids,
+        n_clusters=5,
+        pairs=pairs,
+        weights=weights,
+        population=tables,
+        corrected=False,
     )
     order = pointwise_ranking(
-        ids, 400, n_clusters=5, pairs=pairs, weights=weights, population=tables
+        ids,
+        400,
+        n_clusters=5,
+        pairs=pairs,
+        weights=weights,
+        population=tables,
+        corrected=False,
     )
 
     assert is_unseen.any()

@@ -13,14 +13,14 @@ from acav_spark.selection import (
 @pytest.mark.parametrize(
     ("n_population", "n_clusters", "expected"),
     [
-        (20_000, 100, 0.2),  # a cluster has 200 clips: 40 are a fifth of them
-        (200_000, 500, 0.1),
-        (20_000, 500, 1.0),
-        (300, 500, 1.0),
-        (300_000_000, 500, 1 / 15_000),
+        (20_000, 100, 4.0),  # 80,000 pseudo-clips in 10,000 cells
+        (200_000, 500, 10.0),
+        (20_000, 500, 100.0),
+        (300, 20, 32 / 3),
+        (100_000_000, 500, 0.02),
     ],
 )
-def test_strength_is_forty_clips_a_cluster_and_at_most_one(
+def test_strength_is_eight_clips_a_cell(
     n_population: int, n_clusters: int, expected: float
 ) -> None:
     actual = recommended_strength(n_population, n_clusters)
@@ -44,7 +44,7 @@ def test_recommended_is_the_strength_by_the_mean_of_the_views_clusters() -> None
         for prior in ("recommended", strength)
     )
 
-    assert strength == pytest.approx(0.7)
+    assert strength == pytest.approx(8 * 49 / 400)
     np.testing.assert_array_equal(chosen.indices, same.indices)
 
 
