@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,15 +35,17 @@ def retrieval(
     ] = None,
     sets: Annotated[
         list[str] | None,
-        typer.Option("--sets", help="Data set, repeatable; else all there is data for."),
+        typer.Option(
+            "--sets", help="Data sets, by commas; else all there is data for."
+        ),
     ] = None,
     methods: Annotated[
         list[str] | None,
-        typer.Option("--methods", help="Method, repeatable; else all."),
+        typer.Option("--methods", help="Methods, by commas; else all."),
     ] = None,
     parts: Annotated[
         list[str] | None,
-        typer.Option("--parts", help="Table or figure, repeatable; else all."),
+        typer.Option("--parts", help="Tables and figures, by commas; else all."),
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Runs of each data set.")] = 5,
     negatives: Annotated[
@@ -82,9 +84,9 @@ def retrieval(
             negatives=_negatives(negatives),
             is_quick=quick,
         ),
-        sets=sets or [],
-        methods=methods or [],
-        parts=parts or [],
+        sets=_names(sets),
+        methods=_names(methods),
+        parts=_names(parts),
     )
     with opened(options) as context:
         folder = Folder(output or f"{context.folder.uri}/{FOLDER}")
@@ -95,13 +97,17 @@ def retrieval(
     CONSOLE.print(f"Figures and tables in {folder.uri}", markup=False)
 
 
-def _negatives(name: str) -> Negatives:
-    from acav_spark.evaluate.retrieval_set import Negatives as Known
+def _names(given: list[str] | None) -> list[str]:
+    """Return the names of a repeatable option, which may also have commas."""
+    return [name for text in given or [] for name in text.split(",") if name]
 
-    for known in get_args(Known):
-        if name == known:
-            return known
-    msg = f"--negatives: expected one of {', '.join(get_args(Known))}, got {name!r}."
+
+def _negatives(name: str) -> Negatives:
+    known: tuple[Negatives, ...] = ("whole", "per_layer")
+    for one in known:
+        if name == one:
+            return one
+    msg = f"--negatives: expected whole or per_layer, got {name!r}."
     raise ConfigError(msg)
 
 

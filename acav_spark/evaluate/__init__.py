@@ -1,7 +1,7 @@
-"""Correspondence retrieval: does a selection find what belongs together (section 4)?
+"""Correspondence retrieval: whether selections find what belongs together.
 
-Data sets of which the truth is known, all selection methods, the paper's tables and
-figures. ``acav evaluate retrieval`` runs them; here they are functions.
+Data sets of which the truth is known, all selection methods, the tables and figures of
+the paper's section 4. ``acav evaluate retrieval`` runs them; here they are functions.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class DataSource:
 
 def available(data: Path | None) -> list[str]:
     """Return the sets for which there is data."""
-    found = []
+    found: list[str] = []
     if data is not None and (data / "datasets").is_dir():
         found += CLASS_LEVEL
     if data is not None and (data / "videos").is_dir():

@@ -6,7 +6,7 @@ here they are made on every chosen set of that kind.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from acav_spark.evaluate import paper_numbers as paper
@@ -65,7 +65,7 @@ class Cell:
     part: Part
     label: str
     method: str
-    settings: MethodSettings = MethodSettings()
+    settings: MethodSettings = field(default_factory=MethodSettings)
     paper_precision: float | None = None
 
 
@@ -189,8 +189,8 @@ def _table_4(data_set: str) -> list[Cell]:
         settings = MethodSettings()
         if label != "uniform":
             name, _, slope = label.removesuffix(")").partition("(")
-            weights = ("linear" if name == "linear" else "exp", float(slope))
-            settings = MethodSettings(layer_weights=weights)
+            kind: Literal["linear", "exp"] = "linear" if name == "linear" else "exp"
+            settings = MethodSettings(layer_weights=(kind, float(slope)))
         cells.append(Cell("table4", label, "mutual_information", settings, precision))
     return cells
 

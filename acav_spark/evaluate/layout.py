@@ -55,7 +55,7 @@ class RetrievalTable:
 
     def column(self, place: int) -> list[Summary]:
         """Return what was measured on one data set, in the order of the rows."""
-        return [cells[place] for _, cells in self.rows if cells[place] is not None]
+        return [cell for _, cells in self.rows if (cell := cells[place]) is not None]
 
 
 def layouts(summaries: Sequence[Summary]) -> list[RetrievalTable]:

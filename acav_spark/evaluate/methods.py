@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from acav_spark.evaluate.clusterings import Algorithm, ClusteringSettings
 from acav_spark.selection import (
     batch_greedy,
@@ -24,6 +22,7 @@ from acav_spark.selection.weights import view_weights
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from acav_spark.clustering import PreprocessName
@@ -253,7 +252,9 @@ def _similarity(
 
     del settings
     test = _test(problem)
-    return highest(cosine_similarity(test.first.layer(-1), test.second.layer(-1)), n_select)
+    return highest(
+        cosine_similarity(test.first.layer(-1), test.second.layer(-1)), n_select
+    )
 
 
 def _contrastive(

@@ -148,7 +148,7 @@ def _fingerprint(*halves: RetrievalSet) -> str:
         found.update(repr(text).encode())
         for array in (half.is_positive, half.classes, *_arrays(half.first, half)):
             found.update(f"{array.dtype.str}{array.shape}".encode())
-            found.update(np.ascontiguousarray(array))
+            found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()[:16]
 
 

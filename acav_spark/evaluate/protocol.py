@@ -156,7 +156,9 @@ def _check(picks: NDArray[np.int64], n_select: int, n_pairs: int, method: str) -
 def _curve(is_right: NDArray[np.bool_]) -> tuple[CurvePoint, ...]:
     """Return the precision of the first picks at up to 100 even places."""
     n = len(is_right)
-    places = np.unique(np.linspace(n / _CURVE_POINTS, n, _CURVE_POINTS).astype(np.int64))
+    places = np.unique(
+        np.linspace(n / _CURVE_POINTS, n, _CURVE_POINTS).astype(np.int64)
+    )
     places = places[places > 0]
     shares = np.cumsum(is_right)[places - 1] / places
     return tuple(

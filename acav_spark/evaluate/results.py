@@ -55,6 +55,8 @@ class RetrievalResult:
         Hash of everything that shapes the result.
     curve : tuple of CurvePoint
         Precision along the picks; empty where it is not asked for.
+    run_id : str
+        The execution that wrote it; empty before it is written.
     """
 
     part: str
@@ -78,6 +80,7 @@ class RetrievalResult:
     seconds: float
     result_hash: str
     curve: tuple[CurvePoint, ...] = field(default=(), repr=False)
+    run_id: str = field(default="", compare=False)
 
 
 class Line(NamedTuple):
@@ -153,7 +156,9 @@ def _summary(line: Line, runs: Sequence[RetrievalResult]) -> Summary:
         None if paper is None else 100 * paper,
         runs[0].n_pairs,
         runs[0].groups,
-        float(np.mean([r.n_groups_covered / max(1, r.n_groups_positive) for r in runs])),
+        float(
+            np.mean([r.n_groups_covered / max(1, r.n_groups_positive) for r in runs])
+        ),
         float(np.mean(np.exp([run.entropy_nats for run in runs]))),
         _mean_curve(runs),
     )

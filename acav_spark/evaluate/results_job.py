@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from acav_spark.evaluate.results import CurvePoint, RetrievalResult
+from acav_spark.evaluate.layout import RetrievalTable, layouts
+from acav_spark.evaluate.results import (
+    CurvePoint,
+    RetrievalResult,
+    line_of,
+    summaries,
+)
 from acav_spark.tables import table_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pyspark.sql import Row
 
@@ -16,66 +22,96 @@ if TYPE_CHECKING:
 
 RESULTS, CURVES = "retrieval_results", "retrieval_curves"
 _LINE = ("experiment", "data_set", "negatives", "network", "label", "run")
+# What is written together: all results of a data set in one run.
+_TOGETHER = ("data_set", "negatives", "network", "run")
+
+
+def gather_retrieval(warehouse: Warehouse) -> list[RetrievalTable]:
+    """Return the tables and figures of all results, for the report."""
+    return layouts(summaries(read_results(warehouse)))
 
 
 def read_results(warehouse: Warehouse) -> list[RetrievalResult]:
     """Return all results with their curves: some thousand rows."""
+    if not warehouse.exists(RESULTS):
+        return []
     curves: dict[tuple[object, ...], list[CurvePoint]] = {}
-    for row in warehouse.read(CURVES).orderBy("n_selected").collect():
-        key = (*(row[name] for name in _LINE), row["result_hash"])
+    for row in warehouse.read(CURVES).collect():
         point = CurvePoint(row["n_selected"], row["precision"])
-        curves.setdefault(key, []).append(point)
+        curves.setdefault(_curve_key(row), []).append(point)
     return [
-        _result(row, curves.get((*(row[n] for n in _LINE), row["result_hash"]), []))
+        _result(row, curves.get(_curve_key(row), []))
         for row in warehouse.read(RESULTS).collect()
     ]
 
 
 def write_results(
-    warehouse: Warehouse, results: Iterable[RetrievalResult], run_id: str
+    warehouse: Warehouse,
+    results: Sequence[RetrievalResult],
+    run_id: str,
+    *,
+    known: Iterable[RetrievalResult] = (),
 ) -> None:
     """Put results in the place of those of the same line and run.
 
-    Curves are written first: a result that is there has its curve.
+    Parameters
+    ----------
+    warehouse : Warehouse
+        Where to.
+    results : sequence of RetrievalResult
+        Of one data set in one run.
+    run_id : str
+        The execution that they are of.
+    known : iterable of RetrievalResult
+        All results that are there: those of the same data set and run stay.
+
+    Notes
+    -----
+    All results of a data set and run are replaced by one commit, which takes old
+    curves with them; merges of so few rows take several times as long. Curves are
+    written first, and belong to the result of their hash: a result that is there has
+    its curve.
     """
-    rows = list(results)
+    if not results:
+        return
+    first = _columns(results[0])
+    lines = {(line_of(result)._replace(position=0), result.run) for result in results}
+    kept = [
+        old
+        for old in known
+        if all(_columns(old)[name] == first[name] for name in _TOGETHER)
+        and (line_of(old)._replace(position=0), old.run) not in lines
+    ]
+    rows = [{**_columns(r), "run_id": run_id} for r in results]
+    rows += [_columns(old) for old in kept]
     points = [
-        {
-            **_columns(result),
-            "n_selected": point.n_selected,
-            "precision": point.precision,
-            "run_id": run_id,
-        }
-        for result in rows
+        {**row, "n_selected": point.n_selected, "precision": point.precision}
+        for row, result in zip(rows, [*results, *kept], strict=True)
         for point in result.curve
     ]
-    _upsert(warehouse, CURVES, points)
-    _upsert(warehouse, RESULTS, [{**_columns(r), "run_id": run_id} for r in rows])
+    where = " AND ".join(f"{name} = {_literal(first[name])}" for name in _TOGETHER)
+    for table, values in ((CURVES, points), (RESULTS, rows)):
+        names = table_named(table).column_names
+        frame = warehouse.spark.createDataFrame(
+            [tuple(row[name] for name in names) for row in values],
+            table_named(table).ddl,
+        )
+        warehouse.replace(table, frame, where)
 
 
-def delete_lines(warehouse: Warehouse, results: Iterable[RetrievalResult]) -> None:
-    """Delete what there is of the lines and runs of some results.
-
-    A curve may have had other places, which an upsert would leave. Results go first:
-    a curve without its result is not read.
-    """
-    lines = sorted({tuple(_columns(r)[name] for name in _LINE) for r in results})
-    schema = ", ".join(
-        f"{name} {'INT' if name == 'run' else 'STRING'}" for name in _LINE
-    )
-    keys = warehouse.spark.createDataFrame(lines, schema)
-    warehouse.delete_keys(RESULTS, keys)
-    warehouse.delete_keys(CURVES, keys)
+def _literal(value: object) -> str:
+    """Return a number or text in SQL."""
+    if isinstance(value, int):
+        return str(value)
+    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"
 
 
-def _upsert(warehouse: Warehouse, name: str, rows: list[dict[str, object]]) -> None:
-    table = table_named(name)
-    if rows:
-        values = [tuple(row[column] for column in table.column_names) for row in rows]
-        warehouse.upsert(name, warehouse.spark.createDataFrame(values, table.ddl))
+def _curve_key(row: Row) -> tuple[object, ...]:
+    return (*(row[name] for name in _LINE), row["result_hash"])
 
 
-def _columns(result: RetrievalResult) -> dict[str, object]:
+def _columns(result: RetrievalResult) -> dict[str, Any]:
     """Return a result by column; ``part`` is the column ``experiment``."""
     values = dict(vars(result))
     values.pop("curve")
@@ -84,7 +120,5 @@ def _columns(result: RetrievalResult) -> dict[str, object]:
 
 def _result(row: Row, curve: list[CurvePoint]) -> RetrievalResult:
     values = row.asDict()
-    values.pop("run_id")
-    return RetrievalResult(
-        part=values.pop("experiment"), curve=tuple(curve), **values
-    )
+    points = tuple(sorted(curve, key=lambda point: point.n_selected))
+    return RetrievalResult(part=values.pop("experiment"), curve=points, **values)

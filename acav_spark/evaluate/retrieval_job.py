@@ -6,22 +6,18 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from acav_spark.evaluate.figures import figure_files
 from acav_spark.evaluate.results import line_of, summaries
-from acav_spark.evaluate.results_job import (
-    delete_lines,
-    read_results,
-    write_results,
-)
-from acav_spark.evaluate.retrieval import RetrievalOptions, run_retrieval
+from acav_spark.evaluate.results_job import read_results, write_results
+from acav_spark.evaluate.retrieval import run_retrieval
 from acav_spark.evaluate.tables_text import markdown
+from acav_spark.report.retrieval import figure_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from acav_spark.context import StageContext
     from acav_spark.evaluate.results import RetrievalResult
-    from acav_spark.runs import StageResult
+    from acav_spark.evaluate.retrieval import RetrievalOptions
     from acav_spark.storage import Folder
 
 STAGE = "evaluate_retrieval"
@@ -58,11 +54,7 @@ def evaluate_retrieval(
                 for result in results
                 if hashes.get((line_of(result), result.run)) != result.result_hash
             ]
-            if new:
-                stale = [r for r in new if (line_of(r), r.run) in hashes]
-                if stale:
-                    delete_lines(context.warehouse, stale)
-                write_results(context.warehouse, new, opened.run_id)
+            write_results(context.warehouse, new, opened.run_id, known=known)
             n_new += len(new)
 
         results = run_retrieval(

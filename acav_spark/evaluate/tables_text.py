@@ -19,7 +19,12 @@ _NONE = "\N{EN DASH}"
 
 def markdown(summaries: Sequence[Summary]) -> str:
     """Return all tables as Markdown: a line for each result, its network named."""
-    lines = ["# Retrieval experiments", "", "Precision in per cent; 99 % intervals.", ""]
+    lines = [
+        "# Retrieval experiments",
+        "",
+        "Precision in per cent; 99 % intervals.",
+        "",
+    ]
     for table in layouts(summaries):
         lines += [
             f"## {table.title}",

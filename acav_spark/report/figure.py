@@ -157,7 +157,7 @@ def png(figure: Figure, *, dpi: int = 150) -> bytes:
     The marker colours of all that is drawn are replaced for good.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.colors import to_hex
+    from matplotlib.colors import to_hex, to_rgba_array
 
     for artist in figure.findobj():
         for part in ("color", "facecolor", "edgecolor", "markerfacecolor"):
@@ -165,14 +165,10 @@ def png(figure: Figure, *, dpi: int = 150) -> bytes:
             put = getattr(artist, f"set_{part}", None)
             if get is None or put is None:
                 continue
-            value = get()
-            if value is None or not len(value):
-                continue
-            # Collections have a row of colours, others one.
-            rows = value if not isinstance(value, str) and len(value) == 1 else [value]
-            found = _COLOURS.get(to_hex(rows[0])) if rows[0] != "none" else None
-            if found is not None:
-                put(found)
+            # One row for a line or a text, some for a collection, none for "none".
+            rows = to_rgba_array(get())
+            if len(rows) and to_hex(rows[0]) in _COLOURS:
+                put(_COLOURS[to_hex(rows[0])])
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(

@@ -60,12 +60,33 @@ def height_of(table: RetrievalTable, place: int) -> int:
 
 def draw(drawn: Figure, table: RetrievalTable, place: int) -> None:
     """Draw curves of a figure, or dots of a table, on one data set."""
-    axes = drawn.add_subplot()
     summaries = table.column(place)
-    if table.has_curves:
-        _draw_curves(axes, summaries)
-    else:
-        _draw_dots(axes, summaries)
+    if not table.has_curves:
+        _draw_dots(drawn.add_subplot(), summaries)
+        return
+    panels = _panels(summaries)
+    means = [i.mean for summary in summaries for _, i in summary.curve]
+    for number, (heading, curves) in enumerate(panels):
+        axes = drawn.add_subplot(1, len(panels), number + 1)
+        _draw_curves(axes, curves, heading)
+        if means:
+            axes.set_ylim(max(0.0, min(means) - 5), min(102.0, max(means) + 5))
+        if number:
+            axes.set_ylabel("")
+            axes.set_yticklabels([])
+
+
+def _panels(
+    summaries: Sequence[Summary],
+) -> list[tuple[str, list[tuple[str, Summary]]]]:
+    """Return headings with curves: one panel for each b where there are several."""
+    panels: dict[str, list[tuple[str, Summary]]] = {}
+    for summary in summaries:
+        batch, _, picks = summary.line.label.partition(", ")
+        panels.setdefault(batch if picks else "", []).append((picks, summary))
+    if len(panels) < 2 or "" in panels:
+        return [("", [(summary.line.label, summary) for summary in summaries])]
+    return list(panels.items())
 
 
 def _draw_dots(axes: Axes, summaries: Sequence[Summary]) -> None:
@@ -87,9 +108,11 @@ def _draw_dots(axes: Axes, summaries: Sequence[Summary]) -> None:
     fig.quiet_axes(axes, grid="x")
 
 
-def _draw_curves(axes: Axes, summaries: Sequence[Summary]) -> None:
+def _draw_curves(
+    axes: Axes, curves: Sequence[tuple[str, Summary]], heading: str
+) -> None:
     """Draw mean and band of each curve against the number of picks."""
-    for place, summary in enumerate(summaries):
+    for place, (label, summary) in enumerate(curves):
         picks = [n for n, _ in summary.curve]
         intervals = [interval for _, interval in summary.curve]
         colour = fig.SERIES[place % len(fig.SERIES)]
@@ -97,7 +120,7 @@ def _draw_curves(axes: Axes, summaries: Sequence[Summary]) -> None:
             axes.fill_between(
                 picks,
                 [interval.low for interval in intervals],
-                [min(100.0, interval.high) for interval in intervals],
+                [interval.high for interval in intervals],
                 color=colour,
                 alpha=0.12,
                 linewidth=0,
@@ -108,15 +131,14 @@ def _draw_curves(axes: Axes, summaries: Sequence[Summary]) -> None:
             color=colour,
             dashes=_DASHES[place // len(fig.SERIES) % len(_DASHES)],
             linewidth=1.6,
-            label=one_line(summary.line.label, 30),
+            label=one_line(label, 30),
         )
-        line.set_gid(f"mark-{place}")
-    means = [i.mean for summary in summaries for _, i in summary.curve]
-    if means:
-        axes.set_ylim(max(0.0, min(means) - 5), min(102.0, max(means) + 5))
-    axes.locator_params(axis="x", nbins=6, integer=True)
+        line.set_gid(f"mark-{summary.line.position}")
+    if heading:
+        axes.set_title(heading, fontsize=11)
+    axes.locator_params(axis="x", nbins=3 if heading else 6, integer=True)
     axes.xaxis.set_major_formatter(lambda value, _: count(round(value)))
     axes.set_xlabel("pairs selected")
     axes.set_ylabel("precision (%)")
-    axes.legend(ncols=1 if len(summaries) <= 8 else 2, fontsize=9)
+    axes.legend(fontsize=9)
     fig.quiet_axes(axes)
