@@ -34,6 +34,7 @@ import numpy as np
 
 from acav_spark.clustering._validation import LARGEST
 from acav_spark.clustering.moments import Moments
+from acav_spark.clustering.principal import principal_directions, varying_dimensions
 from acav_spark.clustering.projection import Projection
 
 if TYPE_CHECKING:
@@ -45,14 +46,6 @@ PreprocessName = Literal["none", "standardise", "l2", "pca_whiten"]
 
 #: What is added to eigenvalues when whitening, in units of their mean.
 REGULARISATION = 1.0
-# A dimension that varies by less than float32 resolves of its mean does not vary.
-_RESOLUTION = 1e-6
-# Directions below this part of the largest variance are float32's rounding, or none.
-_SMALLEST_SHARE = 1e-6
-# Directions of less variance do not vary; components stay well below LARGEST.
-_SMALLEST_VARIANCE = 1e-28
-# Loadings that differ by less count as equal where the largest gives the sign.
-_EQUAL_LOADINGS = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,12 +208,11 @@ def preprocessing_from(
         msg = f"moments: expected those of the vectors for {name!r}, got None."
         raise ValueError(msg)
     mean = moments.mean
-    scale = np.sqrt(moments.variances)
-    is_constant = scale <= _RESOLUTION * np.abs(mean)
+    varies = varying_dimensions(moments)
     if name == "standardise":
-        scale[is_constant] = 1
+        scale = np.where(varies, np.sqrt(moments.variances), 1)
         return Preprocessing(name, mean.astype(np.float32), scale.astype(np.float32))
-    varying = np.flatnonzero(~is_constant)
+    varying = np.flatnonzero(varies)
     loadings = _whitening(moments.covariance[np.ix_(varying, varying)], regularisation)
     components = np.eye(len(mean), dtype=np.float32)
     if len(loadings):
@@ -250,19 +242,9 @@ def _whitening(
     covariance: NDArray[np.float64], regularisation: float
 ) -> NDArray[np.float64]:
     """Return the components, largest variance first; none where nothing varies."""
-    if not covariance.size:
-        return covariance
-    eigenvalues, eigenvectors = np.linalg.eigh(covariance)
-    eigenvalues, rows = eigenvalues[::-1], eigenvectors.T[::-1]
-    smallest = max(_SMALLEST_SHARE * float(eigenvalues[0]), _SMALLEST_VARIANCE)
-    is_kept = eigenvalues > smallest
-    kept, rows = eigenvalues[is_kept], rows[is_kept]
+    kept, rows = principal_directions(covariance)
     if not len(kept):
         return rows
-    loadings = np.abs(rows)
-    largest = loadings.max(axis=1, keepdims=True)
-    deciding = np.argmax(loadings >= (1 - _EQUAL_LOADINGS) * largest, axis=1)
-    rows = rows * np.sign(rows[np.arange(len(rows)), deciding])[:, None]
     deviations = np.sqrt(kept + regularisation * kept.mean())
     components: NDArray[np.float64] = rows / deviations[:, None]
     return components

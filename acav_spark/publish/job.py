@@ -100,7 +100,7 @@ def _published(context: StageContext, name: str) -> DataFrame:
     clips = context.spark.table("curated_clips").where(F.col("selection") == name)
     # Times are those in the video; a file of the clip's own begins at 0.
     first = ["rank", "clip_id", "video_id", "uri", "start_s", "end_s"]
-    first += ["clip_uri", "gain"]
+    first += ["clip_uri", "gain", "score"]
     described = ["title", "channel_id", "category", "language", "licence"]
     others = {"selection", "objective", *first, *described}
     measured = ["crosses_cut", "silence_fraction", "stillness_fraction"]

@@ -9,6 +9,7 @@ from acav_spark.selection.contingency import (
     gain_by_pair,
     gains_by_pair,
 )
+from acav_spark.selection.feature_ranking import feature_scores, shared_components
 from acav_spark.selection.greedy import batch_greedy, extend, greedy
 from acav_spark.selection.lanes import lane_greedy
 from acav_spark.selection.limits import Limit, at_most, quotas
@@ -28,6 +29,7 @@ from acav_spark.selection.prior import recommended_strength
 from acav_spark.selection.ranking import pointwise_information, pointwise_ranking
 from acav_spark.selection.replaying import replay
 from acav_spark.selection.result import Selection
+from acav_spark.selection.similarity import cosine_similarity, highest
 from acav_spark.selection.sizes import resolve_size
 from acav_spark.selection.weights import (
     exponential_weights,
@@ -45,12 +47,15 @@ __all__ = [
     "bipartite",
     "combination",
     "contingency_table",
+    "cosine_similarity",
     "diagonal",
     "exponential_weights",
     "extend",
+    "feature_scores",
     "gain_by_pair",
     "gains_by_pair",
     "greedy",
+    "highest",
     "lane_greedy",
     "linear_weights",
     "mutual_information",
@@ -64,4 +69,5 @@ __all__ = [
     "recommended_strength",
     "replay",
     "resolve_size",
+    "shared_components",
 ]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from acav_spark.selection.contingency import ContingencyTables
     from acav_spark.selection.in_progress import Choices
     from acav_spark.selection.limits import Limit
-    from acav_spark.selection.problem import Problem
+    from acav_spark.selection.problem import Extent, Problem
     from acav_spark.selection.staging import PickStaging
 
 # Candidates of a batch of Algorithm 2 that are taken before the next look at all.
@@ -104,7 +104,7 @@ def check_possible(problem: Problem, candidates: Candidates) -> Constraints:
     return constraints
 
 
-def require_possible(problem: Problem, constraints: Constraints) -> None:
+def require_possible(extent: Problem | Extent, constraints: Constraints) -> None:
     """Refuse constraints on new picks that one rule alone cannot meet.
 
     Raises
@@ -113,12 +113,12 @@ def require_possible(problem: Problem, constraints: Constraints) -> None:
         If fewer clips can be selected than are asked for.
     """
     n_possible, rule = constraints.n_possible()
-    if n_possible < problem.n_new:
+    if n_possible < extent.n_new:
         if rule == "rows that must stay out":
             rule = "where and must_exclude"
         msg = (
-            f"expected at most {problem.n_before + n_possible} clips, which {rule} "
-            f"allow, got {problem.n_select}. Ask for fewer, or loosen the rules."
+            f"expected at most {extent.n_before + n_possible} clips, which {rule} "
+            f"allow, got {extent.n_select}. Ask for fewer, or loosen the rules."
         )
         raise ValueError(msg)
 

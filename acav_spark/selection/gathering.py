@@ -1,4 +1,4 @@
-"""What the driver engine chooses from: packed rows, less those that are out."""
+"""What is chosen from: packed rows, less those that are out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from acav_spark.errors import StageError
 from acav_spark.selection.candidates import read_packed, written_batches
-from acav_spark.selection.driver import Candidates
+from acav_spark.selection.driver import Candidates, require_possible
+from acav_spark.selection.limits import Constraints
 
 if TYPE_CHECKING:
     from typing import Self
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from acav_spark.selection.candidates import PackedFiles
     from acav_spark.selection.limits import Limit
-    from acav_spark.selection.problem import Problem
+    from acav_spark.selection.problem import Extent, Problem
     from acav_spark.selection.restrictions import Restrictions
     from acav_spark.storage import Folder
 
@@ -43,7 +44,7 @@ class Former:
 
 
 def former_rows(
-    selected: DataFrame, packed: DataFrame, problem: Problem, scratch: Folder
+    selected: DataFrame, packed: DataFrame, extent: Problem | Extent, scratch: Folder
 ) -> Former:
     """Return where in the packed table the clips of a selection are.
 
@@ -52,19 +53,29 @@ def former_rows(
     StageError
         If one of them is packed no more.
     """
-    is_in = np.zeros(problem.n_clips, dtype=bool)
+    is_in = np.zeros(extent.n_clips, dtype=bool)
     rows = packed.join(selected.select("clip_id"), "clip_id").select("row_number")
     for batch in written_batches(rows, scratch, "former"):
         is_in[batch["row_number"].to_numpy()] = True
-    n_found = int(is_in.sum())
-    if n_found != problem.n_before:
+    require_all_former(int(is_in.sum()), extent.n_before)
+    return Former(is_in)
+
+
+def require_all_former(n_found: int, n_before: int) -> None:
+    """Refuse a selection some of whose clips are packed no more.
+
+    Raises
+    ------
+    StageError
+        If fewer were found than were selected before.
+    """
+    if n_found != n_before:
         msg = (
-            f"select_clips: expected the {problem.n_before} selected clips among the "
+            f"select_clips: expected the {n_before} selected clips among the "
             f"candidates, found {n_found}: clips were deleted since. "
             "Choose --on-change recompute, or another selection.name."
         )
         raise StageError(msg)
-    return Former(is_in)
 
 
 def gather_candidates(
@@ -122,3 +133,30 @@ def _limit_left(limit: Limit, kept: NDArray[np.bool_] | None, former: Former) ->
     if kept is not None:
         codes = codes[kept]
     return replace(limit, codes=codes, capacity=capacity)
+
+
+def constraints_left(
+    extent: Problem | Extent, rules: Restrictions, is_former: NDArray[np.bool_] | None
+) -> Constraints:
+    """Return the constraints on new picks, if they can be met.
+
+    Raises
+    ------
+    ValueError
+        If fewer clips can be selected than are asked for.
+    """
+    kept, include, limits = rules.allowed, rules.include, list(rules.limits)
+    if is_former is not None:
+        kept = ~is_former if kept is None else kept & ~is_former
+        include = include[~is_former[include]]
+        for number, limit in enumerate(limits):
+            used = np.bincount(limit.codes[is_former], minlength=len(limit.capacity))
+            limits[number] = replace(
+                limit, capacity=np.maximum(limit.capacity - used, 0)
+            )
+    exclude = np.empty(0, dtype=np.int64) if kept is None else np.flatnonzero(~kept)
+    constraints = Constraints(
+        extent.n_clips, extent.n_new, tuple(limits), include, exclude
+    )
+    require_possible(extent, constraints)
+    return constraints

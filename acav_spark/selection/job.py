@@ -1,6 +1,7 @@
 """``select_clips``: fills ``selections`` and ``contingency`` from packed assignments.
 
-Paper, section 3.3.2 and Algorithm 1: batch greedy maximisation of mutual information.
+Paper, section 3.3.2 and Algorithm 1: batch greedy maximisation of mutual information;
+and the methods that score clips by their features, to compare with (``scored_job``).
 """
 
 from __future__ import annotations
@@ -12,21 +13,32 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from acav_spark.config import section_hash
-from acav_spark.config.selecting import BROADCAST_ONLY, SHAPELESS
+from acav_spark.config.selecting import (
+    BROADCAST_ONLY,
+    SCORED,
+    SCORED_ONLY,
+    SHAPELESS,
+)
 from acav_spark.errors import StageError
 from acav_spark.runs import StageResult
 from acav_spark.selection.engines import choose_and_write, picks_folder
 from acav_spark.selection.pairings import pairs_for
-from acav_spark.selection.problem import Problem
+from acav_spark.selection.problem import Extent, Problem
+from acav_spark.selection.scored_job import score_and_write, scored_hash
+from acav_spark.selection.scored_methods import method_of
+from acav_spark.selection.scoring import FeatureView
 from acav_spark.selection.sizes import resolve_size
 from acav_spark.selection.weights import view_weights
 from acav_spark.settings import settle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from pyspark.sql import DataFrame, Row
 
     from acav_spark.config.models import Config
-    from acav_spark.context import StageContext
+    from acav_spark.context import OpenRun, StageContext
+    from acav_spark.selection.scored_job import ScoredMethod
 
 STAGE = "select_clips"
 
@@ -40,6 +52,9 @@ def select_clips(context: StageContext) -> StageResult:
     is extended, or made anew under the next free name, as
     ``selection.when_inputs_grow`` says. Killed at any moment and started again, it goes
     on from the last picks that were staged and ends with the same sequence.
+
+    Methods that score each clip by its features read ``features`` too and fill
+    ``selections`` alone; killed, they begin anew with the fit that they had.
 
     Raises
     ------
@@ -85,19 +100,21 @@ def select_clips(context: StageContext) -> StageResult:
         return StageResult(STAGE, is_unchanged=True, message=message)
     if is_anew:
         name, n_before = _next_name(name), 0
-    problem = problem_of(context, config, n_clips, n_before, n_select)
+    extent = Extent(n_clips, n_before, n_select)
+    choose_for = _chooser(context, config, packed, extent, name)
     the_hash = stage_hash(context, config)
-    inputs = ("packed", "codebooks", "clips", "videos")
+    further = ("features",) if config.selection.method in SCORED else ()
+    inputs = ("packed", "codebooks", "clips", "videos", *further)
     with context.run(STAGE, the_hash, scope=name, inputs=inputs, config=config) as run:
         try:
-            metrics = choose_and_write(context, config, problem, packed, name, run)
+            metrics = choose_for(run)
         except ValueError as error:
             msg = f"selection.{error}"
             raise StageError(msg) from error
         run.result = StageResult(
             STAGE,
             n_in=n_clips,
-            n_out=problem.n_new,
+            n_out=extent.n_new,
             metrics={
                 "n_candidates": n_clips,
                 "n_selected": n_select,
@@ -108,16 +125,48 @@ def select_clips(context: StageContext) -> StageResult:
     return run.result
 
 
+def _chooser(
+    context: StageContext, config: Config, packed: DataFrame, extent: Extent, name: str
+) -> Callable[[OpenRun], dict[str, float]]:
+    """Return what chooses and writes; settings that cannot be met are refused here."""
+    books = _codebooks(context, config.clustering.name)
+    if config.selection.method not in SCORED:
+        problem = problem_of(
+            context, config, extent.n_clips, extent.n_before, extent.n_select
+        )
+        return lambda run: choose_and_write(context, config, problem, packed, name, run)
+    method = _scored_method(config, books)
+    return lambda run: score_and_write(
+        context, config, method, packed, books, extent, name, run
+    )
+
+
+def _scored_method(config: Config, books: Sequence[Row]) -> ScoredMethod:
+    """Return how clips are scored, by the views of the clustering."""
+    views = [
+        FeatureView(row["extractor"], row["layer"], row["modality"], row["dimension"])
+        for row in books
+    ]
+    try:
+        return method_of(config.selection, views)
+    except ValueError as error:
+        msg = f"selection.{error}"
+        raise StageError(msg) from error
+
+
 def stage_hash(context: StageContext, config: Config) -> str:
     """Return the hash of what shapes a selection: its settings and the codebooks'.
 
     Size is no part of it: ranks are meaningful, a longer selection begins as a shorter
-    one.
+    one. Nor are settings of other methods than the chosen one.
     """
     chosen = config.selection
-    aside = SHAPELESS | (BROADCAST_ONLY if chosen.engine == "driver" else set())
-    settings = chosen.model_dump(mode="json", exclude=set(aside))
     books = _codebooks(context, config.clustering.name)
+    if chosen.method in SCORED and books:
+        return scored_hash(config, _scored_method(config, books), books)
+    aside = SHAPELESS | SCORED_ONLY
+    aside |= BROADCAST_ONLY if chosen.engine == "driver" else set()
+    settings = chosen.model_dump(mode="json", exclude=set(aside))
     fingerprints = [row["fingerprint"] for row in books]
     return section_hash(STAGE, settings, config.clustering.name, fingerprints)
 
@@ -160,7 +209,10 @@ def _codebooks(context: StageContext, clustering: str) -> list[Row]:
         context.warehouse.read("codebooks")
         .where(F.col("clustering") == clustering)
         .orderBy("view_position")
-        .select("extractor", "layer", "modality", "n_clusters", "fingerprint")
+        .select(
+            *("extractor", "layer", "modality", "n_clusters", "fingerprint"),
+            *("dimension", "model_version"),
+        )
         .collect()
     )
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from acav_spark.selection.driver import require_possible, require_staged
+from acav_spark.selection.driver import require_staged
+from acav_spark.selection.gathering import constraints_left
 from acav_spark.selection.lane_rounds import LanePosition, LanesInProgress
 from acav_spark.selection.lanes import require_exact
 from acav_spark.selection.lanes_round_job import Rounds
@@ -102,7 +103,7 @@ def select_on_executors(
     ValueError
         If too few clips may be selected, or weights are too steep.
     """
-    constraints = _constraints(problem, rules, is_former)
+    constraints = constraints_left(problem, rules, is_former)
     before = problem.empty_tables()
     if is_former is not None:
         before = count_lanes(spark, files, before, counted=is_former)
@@ -127,33 +128,6 @@ def select_on_executors(
     )
     require_staged(problem, constraints.limits, staging)
     return outcome
-
-
-def _constraints(
-    problem: Problem, rules: Restrictions, is_former: NDArray[np.bool_] | None
-) -> Constraints:
-    """Return the constraints on new picks, if they can be met.
-
-    Raises
-    ------
-    ValueError
-        If fewer clips can be selected than are asked for.
-    """
-    kept, include, limits = rules.allowed, rules.include, list(rules.limits)
-    if is_former is not None:
-        kept = ~is_former if kept is None else kept & ~is_former
-        include = include[~is_former[include]]
-        for number, limit in enumerate(limits):
-            used = np.bincount(limit.codes[is_former], minlength=len(limit.capacity))
-            limits[number] = replace(
-                limit, capacity=np.maximum(limit.capacity - used, 0)
-            )
-    exclude = np.empty(0, dtype=np.int64) if kept is None else np.flatnonzero(~kept)
-    constraints = Constraints(
-        problem.n_clips, problem.n_new, tuple(limits), include, exclude
-    )
-    require_possible(problem, constraints)
-    return constraints
 
 
 def select_in_lanes(

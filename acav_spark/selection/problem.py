@@ -10,7 +10,39 @@ from acav_spark.selection.contingency import ContingencyTables
 if TYPE_CHECKING:
     from acav_spark.selection._validation import Pairs
 
-Method = Literal["batch_greedy", "released", "greedy", "pmi", "random"]
+Method = Literal[
+    "batch_greedy",
+    "released",
+    "greedy",
+    "pmi",
+    "random",
+    "contrastive",
+    "ranking_inner",
+    "ranking_cos",
+    "ranking_l2",
+    "similarity",
+]
+"""Of these the last five score clips by features: no engine chooses by them."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How many clips there are and are selected: all that scores need to know.
+
+    Parameters
+    ----------
+    n_clips, n_before, n_select : int
+        As in ``Problem``.
+    """
+
+    n_clips: int
+    n_before: int
+    n_select: int
+
+    @property
+    def n_new(self) -> int:
+        """Clips that are still to be selected."""
+        return self.n_select - self.n_before
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from acav_spark.selection._validation import (
     checked_n_select,
 )
 from acav_spark.selection.contingency import ContingencyTables
+from acav_spark.selection.similarity import highest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +74,7 @@ def pointwise_ranking(
     """
     ids, tables = _checked(assignments, n_clusters, pairs, weights, population)
     number = checked_n_select(n_select, len(ids))
-    return _highest(_scores(ids, tables), number)
+    return highest(_scores(ids, tables), number)
 
 
 def pointwise_information(
@@ -170,16 +171,3 @@ def _scores(
         block[is_unseen] = least
         scores[start : start + _BLOCK] = block
     return scores
-
-
-def _highest(
-    scores: NDArray[np.int64] | NDArray[np.float64], n: int
-) -> NDArray[np.int64]:
-    """Return the places of the ``n`` highest scores, equal ones in their order."""
-    threshold = np.partition(scores, len(scores) - n)[len(scores) - n]
-    above = np.flatnonzero(scores > threshold)
-    equal = np.flatnonzero(scores == threshold)[: n - len(above)]
-    chosen = np.sort(np.concatenate([above, equal]))
-    falling = np.argsort(scores[chosen][::-1], kind="stable")[::-1]
-    ordered: NDArray[np.int64] = chosen[len(chosen) - 1 - falling]
-    return ordered

@@ -161,8 +161,19 @@ SELECTIONS = Table(
         Column("selection", "STRING", "Name of the selection.", False),
         Column("rank", "BIGINT", "Order of choice, from 1.", False),
         CLIP,
-        Column("gain", "DOUBLE", "Change of the objective by this pick, in nats."),
-        Column("objective", "DOUBLE", "Objective after this pick, in nats."),
+        Column(
+            "gain",
+            "DOUBLE",
+            "Change of the objective by this pick, in nats; empty for methods that "
+            "score clips by features.",
+        ),
+        Column("objective", "DOUBLE", "Objective after this pick, in nats, or empty."),
+        Column(
+            "score",
+            "DOUBLE",
+            "What methods that score clips by features order them by, larger is "
+            "better: ranking_*, similarity.",
+        ),
         Column("batch", "INT", "Batch or round, from 0; -1 had to be in."),
         Column("lane", "INT", "Lane that picked it, with engine broadcast."),
         Column("method", "STRING", "selection.method, such as batch_greedy.", False),

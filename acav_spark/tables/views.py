@@ -8,13 +8,15 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 VIEWS: dict[str, str] = {
-    "curated_clips": "Selected clips with video, times, rank, gain and cluster ids.",
+    "curated_clips": (
+        "Selected clips with video, times, rank, gain or score, and cluster ids."
+    ),
     "cluster_members": "One row for each clip and view: the cluster it lies in.",
     "cluster_sizes": "Clips of each cluster, in the population and in each selection.",
     "contingency_cells": (
         "One row for each pair of clusters of two views that meet: the clips in both."
     ),
-    "selection_progress": "Gain and objective along each selection.",
+    "selection_progress": "Gain and objective, or score, along each selection.",
 }
 """Name and meaning of every view."""
 
@@ -42,7 +44,7 @@ _CONTINGENCY_CELLS = """
     LATERAL VIEW explode(arrays_zip(t.clusters_b, t.n_clips)) c AS cell
 """
 _SELECTION_PROGRESS = """
-    SELECT selection, rank, clip_id, batch, gain, objective FROM selections
+    SELECT selection, rank, clip_id, batch, gain, objective, score FROM selections
 """
 
 
@@ -91,7 +93,7 @@ def _curated_clips(positions: dict[str, list[tuple[str, int]]]) -> str:
     return f"""
     SELECT s.selection, s.rank, s.clip_id, c.video_id,
            COALESCE(v.uri, c.uri) AS uri, c.start_s, c.end_s, f.uri AS clip_uri,
-           s.gain, s.objective,
+           s.gain, s.objective, s.score,
            v.title, v.channel_id, v.category, v.language, v.licence,
            c.crosses_cut, c.silence_fraction, c.stillness_fraction
            {columns}

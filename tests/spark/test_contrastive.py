@@ -1,0 +1,126 @@
+"""Method ``contrastive``: trained on executors, kept beside the tables, used again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from curation import settings_for
+from packed_tables import (
+    N_CLIPS,
+    SIZES,
+    clip_name,
+    planted_ids,
+    write_features,
+    write_tables,
+)
+from planted_correspondence import planted_correspondence
+
+from acav_spark.context import StageContext
+from acav_spark.errors import StageError
+from acav_spark.selection.heads_file import read_heads
+from acav_spark.selection.job import select_clips
+
+if TYPE_CHECKING:
+    from pyspark.sql import Row, SparkSession
+
+    from acav_spark.selection.contrastive import ProjectionHeads
+
+WIDTH = 12
+SETTINGS = [
+    "selection.method=contrastive",
+    "selection.contrastive.batch_size=30",
+    "selection.contrastive.n_epochs=25",
+    "selection.contrastive.dimensions=16",
+    "selection.contrastive.learning_rate=0.002",
+]
+MakeContext = Callable[..., StageContext]
+
+
+@pytest.fixture(scope="module")
+def make_scored(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> MakeContext:
+    """Make contexts on one warehouse of packed clips with planted features."""
+    root = tmp_path_factory.mktemp("contrastive") / "ware house 100%25 ü"
+
+    def make(*more: str) -> StageContext:
+        chosen = settings_for(root, "nowhere", *SIZES, *SETTINGS, *more)
+        return StageContext(spark, chosen)
+
+    context = make()
+    write_tables(context, planted_ids(), dimension=WIDTH)
+    first, second, _ = planted_correspondence(N_CLIPS, widths=(WIDTH, WIDTH))
+    noise = np.zeros_like(first)
+    write_features(context, np.stack([noise, first, noise, second]))
+    return make
+
+
+def picks_of(context: StageContext) -> list[Row]:
+    name = context.config.selection.name
+    rows = context.warehouse.read("selections").where(f"selection = '{name}'")
+    return rows.orderBy("rank").collect()
+
+
+def heads_of(context: StageContext) -> tuple[str, bytes, ProjectionHeads]:
+    """Return the name of the kept file, what is in it, and the heads."""
+    folder = f"_scorers/{context.config.selection.name}"
+    (name,) = context.folder.list(folder)
+    data = context.folder.read_bytes(f"{folder}/{name}")
+    return name, data, read_heads(data)[0]
+
+
+def test_the_best_by_the_kept_heads_are_selected_and_extended(
+    make_scored: MakeContext,
+) -> None:
+    context = make_scored()
+
+    result = select_clips(context)
+
+    name, data, heads = heads_of(context)
+    first, second, corresponds = planted_correspondence(N_CLIPS, widths=(WIDTH, WIDTH))
+    halves = (side.astype(np.float16) for side in (first, second))
+    scores = heads.scores(*halves)
+    ids = [clip_name(row) for row in range(N_CLIPS)]
+    order = sorted(range(N_CLIPS), key=lambda row: (-scores[row], ids[row]))
+    picks = picks_of(context)
+    assert [row["clip_id"] for row in picks] == [ids[row] for row in order[:200]]
+    assert {row["method"] for row in picks} == {"contrastive"}
+    assert result.metrics["least_score"] == scores[order[199]]
+    assert corresponds[order[:200]].mean() > 0.9
+    assert len(heads.losses) == 25
+    assert heads.losses[-1] < heads.losses[0]
+    assert not context.folder.list("_selecting"), "the sample is deleted"
+    assert select_clips(make_scored()).is_unchanged
+
+    # Processes are no part of what is selected: one slot is enough to go on.
+    more = make_scored(
+        "selection.size=260",
+        "selection.contrastive.n_processes=4",
+    )
+    select_clips(more)
+
+    assert [row["clip_id"] for row in picks_of(more)] == [ids[r] for r in order[:260]]
+    assert heads_of(more)[:2] == (name, data), "trained once"
+
+
+def test_what_cannot_be_trained_is_refused_before_anything_is_read(
+    make_scored: MakeContext,
+) -> None:
+    for settings, words in (
+        (("contrastive.batch_size=601",), r"at least .*batch_size \(601\).*got 600"),
+        (("contrastive.n_processes=3",), r"expected 3 tasks .*Set spark.master to"),
+        (("contrastive.layers=[extractor_0, nobody]",), "expected names of extractors"),
+        (
+            ("contrastive.layers=[extractor_0, 'extractor_0 layer 1']",),
+            "views of two extractors",
+        ),
+    ):
+        context = make_scored(
+            "selection.name=refused", *(f"selection.{one}" for one in settings)
+        )
+        with pytest.raises(StageError, match=words):
+            select_clips(context)
+    assert not context.folder.list("_scorers/refused")
