@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import secrets
@@ -42,10 +41,12 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.generic]] | None:
 
     A broken one is told in the log: whoever asks makes it anew.
     """
-    with contextlib.suppress(FileNotFoundError):
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                return dict(stored.items())
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
-            _logger.warning("not readable, made anew: file=%s error=%s", path, error)
-    return None
+    try:
+        # Opened here: of a broken file, numpy leaves its own open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return dict(stored.items())
+    except FileNotFoundError:
+        return None
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        _logger.warning("not readable, made anew: file=%s error=%s", path, error)
+        return None

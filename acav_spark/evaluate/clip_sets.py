@@ -77,11 +77,12 @@ def clip_sets(
     StageError
         If the folder has too few videos with sound.
     ValueError
-        If an option is not what it should be.
+        If an option is not what it should be, or one video has so many of the pieces
+        that others have no sound for it.
 
     Notes
     -----
-    Features are read or extracted at the call, before a set is asked for.
+    All this is done at the call, before a set is asked for.
     """
     _require_options(n_clusters, n_runs, negatives, foreign)
     features = clip_features(
@@ -102,7 +103,7 @@ def clip_sets(
             f"sound, got {len(audible)} of {n_videos}. Add videos."
         )
         raise StageError(msg)
-    return _runs(
+    runs = _runs(
         features,
         audible,
         name=name,
@@ -112,6 +113,8 @@ def clip_sets(
         foreign=foreign,
         seed=seed,
     )
+    # They share their features: what is wrong with a late run is told now.
+    return iter(list(runs))
 
 
 def halves_by_source(

@@ -25,6 +25,8 @@ by a class of the same family."""
 _BLOCK: Final = 1 << 16
 _STRUCTURE, _CLIPS = 0, 1
 _MAX_CLUSTERS: Final = 1 << 16
+# Of the first layer and of the last.
+_AGREEMENT: Final = (0.2, 0.7)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +52,10 @@ class CorpusModel:
         ``views``: each view of the second side has the first side's class with
         probability 1/2, as where other sound lies over a clip's own. ``neighbour``: the
         second side's class is another of the same family.
-    agreement : float or sequence of float, default (0.2, 0.325, 0.45, 0.575, 0.7)
+    agreement : float or sequence of float, optional
         Probability that a view shows the class: of all views, of each layer, or of each
-        view. Late layers show more of it (paper, Table 2).
+        view. By default 0.2 to 0.7 in equal steps from the first layer to the last, 0.45
+        in the mean: late layers show more of the class (paper, Table 2).
     confusion : float, default 0
         Probability that a view that shows the class shows another of its family.
     family_size : int, default 4
@@ -78,7 +81,7 @@ class CorpusModel:
     clean: float = 0.3
     partly: float = 0.2
     partly_kind: Partly = "views"
-    agreement: float | Sequence[float] = (0.2, 0.325, 0.45, 0.575, 0.7)
+    agreement: float | Sequence[float] | None = None
     confusion: float = 0.0
     family_size: int = 4
     consistency: float = 0.3
@@ -109,11 +112,10 @@ class CorpusModel:
                     f"{getattr(self, name)!r}."
                 )
                 raise ValueError(msg)
-        agreements = np.atleast_1d(np.asarray(self.agreement, dtype=np.float64))
-        if (
-            agreements.shape not in {(1,), (self.n_layers,), (self.n_views,)}
-            or not ((agreements >= 0) & (agreements <= 1)).all()
-        ):
+        given = np.atleast_1d(np.asarray(self._given_agreement(), dtype=np.float64))
+        lengths = {1, self.n_layers, self.n_views}
+        is_met = given.ndim == 1 and len(given) in lengths
+        if not is_met or not ((given >= 0) & (given <= 1)).all():
             msg = (
                 "CorpusModel: agreement: expected one number from 0 to 1, or "
                 f"{self.n_layers} (layers) or {self.n_views} (views), got "
@@ -133,8 +135,16 @@ class CorpusModel:
 
     def agreements(self) -> NDArray[np.float64]:
         """Return the probability that a view shows the class, shape (n_views,)."""
-        given = np.atleast_1d(np.asarray(self.agreement, dtype=np.float64))
-        return np.resize(given, self.n_views)
+        return np.resize(
+            np.asarray(self._given_agreement(), dtype=np.float64), self.n_views
+        )
+
+    def _given_agreement(self) -> float | Sequence[float]:
+        if self.agreement is not None:
+            return self.agreement
+        if self.n_layers == 1:
+            return float(np.mean(_AGREEMENT))
+        return [float(a) for a in np.linspace(*_AGREEMENT, self.n_layers)]
 
     def class_shares(self) -> NDArray[np.float64]:
         """Return the share of each class, the largest first; they sum to 1."""
