@@ -59,7 +59,10 @@ class MethodSettings:
     contrastive_epochs : int, default 100
         Passes over the train half (section 4.1).
     contrastive_batch : int, default 10
-        Pairs of a mini-batch where none is taken by class (section 4.1).
+        Pairs of a mini-batch (section 4.1: on sample-level sets).
+    contrastive_by_class : bool, default False
+        Whether a mini-batch has one pair of each class instead, as section 4.1 has it
+        on class-level sets. It looks at classes of first sides in the train half.
     """
 
     pairing: str = "combination"
@@ -76,6 +79,7 @@ class MethodSettings:
     n_components: int = 64
     contrastive_epochs: int = 100
     contrastive_batch: int = 10
+    contrastive_by_class: bool = False
 
 
 _CLUSTERS = ("n_clusters", "preprocess", "algorithm", "n_epochs")
@@ -272,7 +276,7 @@ def _contrastive(
         train.second.layer(-1),
         n_epochs=settings.contrastive_epochs,
         batch_size=settings.contrastive_batch,
-        classes=None if (train.classes < 0).any() else train.classes,
+        classes=train.classes if settings.contrastive_by_class else None,
         seed=problem.run,
     )
     return highest(heads.scores(test.first.layer(-1), test.second.layer(-1)), n_select)
@@ -292,7 +296,7 @@ METHODS: dict[str, Method] = {
         Method(
             "contrastive",
             _contrastive,
-            ("contrastive_epochs", "contrastive_batch"),
+            ("contrastive_epochs", "contrastive_batch", "contrastive_by_class"),
             needs_vectors=True,
         ),
         Method("mutual_information", _algorithm_1("paper"), _BATCHES),

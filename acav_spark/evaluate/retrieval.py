@@ -45,7 +45,7 @@ class RetrievalOptions:
     ConfigError
         If a name is unknown, nothing is left to run, or a set's data are missing.
     DependencyError
-        If a network or method needs torch, and it is not there.
+        If a network needs torch, and it is not there.
     """
 
     source: DataSource
@@ -101,13 +101,11 @@ class RetrievalOptions:
     def _require_torch(self) -> None:
         """Refuse what needs torch where it is missing, before hours are spent."""
         needed = [n for n in self.plan if n not in (data_sets.MADE, data_sets.MADE_IDS)]
-        cells = [cell for of_set in self.plan.values() for cell in of_set]
-        needed += ["contrastive"] * any(c.method == "contrastive" for c in cells)
         if needed and importlib.util.find_spec("torch") is None:
             msg = (
-                f"evaluate: expected torch for {', '.join(needed)}, which is not "
-                "installed. Install it with: pip install 'acav_spark[models]', or "
-                "choose other --sets and --methods."
+                f"evaluate: expected torch for the networks of {', '.join(needed)}; it "
+                "is not installed. Install it with: pip install 'acav_spark[models]', "
+                "or choose made sets by --sets."
             )
             raise DependencyError(msg)
 
