@@ -7,6 +7,7 @@ contains randomly permuted pairs".
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -31,6 +32,8 @@ Foreign = Literal["other_video", "any"]
 which may leave it the sound of its own video and even its own."""
 
 _FEWEST_VIDEOS = 4
+
+_logger = logging.getLogger(__name__)
 
 
 def clip_sets(
@@ -82,7 +85,8 @@ def clip_sets(
 
     Notes
     -----
-    All this is done at the call, before a set is asked for.
+    All this is done at the call, before a set is asked for. The log has a warning for
+    each file and piece that cannot be read; ``clip_features`` returns them.
     """
     _require_options(n_clusters, n_runs, negatives, foreign)
     features = clip_features(
@@ -94,6 +98,14 @@ def clip_sets(
         limits=limits,
         progress=progress,
     )
+    for failed in features.failed:
+        _logger.warning(
+            "left out: file=%r start_s=%g code=%s message=%s",
+            failed.file,
+            failed.start_s,
+            failed.code,
+            failed.message,
+        )
     audible = np.flatnonzero(features.loudness >= min_loudness)
     n_videos = len(np.unique(features.sources[audible]))
     if n_videos < _FEWEST_VIDEOS:
@@ -156,11 +168,11 @@ def paired(
     sources: NDArray[np.int64],
     rng: np.random.Generator,
     *,
-    n_layers: int,
+    n_layers: tuple[int, int],
     negatives: Negatives = "whole",
     foreign: Foreign = "other_video",
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Return which pieces keep their own sound, and whose sound each has.
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+    """Return which pieces keep their own sound, and whose picture and sound each has.
 
     Parameters
     ----------
@@ -168,11 +180,13 @@ def paired(
         Source of each piece; an even number of them.
     rng : numpy.random.Generator
         Draws the negatives and their sounds.
-    n_layers : int
-        Layers of the sound.
+    n_layers : tuple of two int
+        Layers of the picture and of the sound.
     negatives : {"whole", "per_layer"}, default "whole"
-        Whether all layers of a negative are of one other piece, or each of another, as
-        in the authors' code.
+        ``whole``: a negative has all layers of the sound of one other piece.
+        ``per_layer``: each layer of both sides but the picture's first is of another
+        piece, as in the authors' code, which permutes every layer by itself; even two
+        layers of one side do not belong together then.
     foreign : {"other_video", "any"}, default "other_video"
         Whose sound a negative has.
 
@@ -181,8 +195,9 @@ def paired(
     is_positive : ndarray of bool, shape (n_pieces,)
         Half of the pieces, and of each source half of its pieces, or one more or less:
         a set of sources that are easy to match is no better than another.
-    rows : ndarray of int64, shape (n_pieces, n_layers)
-        Row of the piece whose sound it is. In each layer every sound is used once.
+    first, second : ndarray of int64, shape (n_pieces, n_layers)
+        Rows of the pieces whose picture and whose sound it is. In each layer every
+        piece is used once.
 
     Raises
     ------
@@ -204,14 +219,16 @@ def paired(
     is_positive = np.zeros(n_pieces, dtype=np.bool_)
     is_positive[in_turn[::2]] = True
     negative = np.flatnonzero(~is_positive)
-    rows = np.repeat(np.arange(n_pieces)[:, None], n_layers, axis=1)
+    first, second = (
+        np.repeat(np.arange(n_pieces)[:, None], n, axis=1) for n in n_layers
+    )
     permutation = permutation_apart if foreign == "other_video" else _permutation
     if negatives == "per_layer":
-        for layer in range(n_layers):
-            rows[negative, layer] = negative[permutation(sources[negative], rng)]
+        for layer in [*first.T[1:], *second.T]:
+            layer[negative] = negative[permutation(sources[negative], rng)]
     else:
-        rows[negative] = negative[permutation(sources[negative], rng)][:, None]
-    return is_positive, rows
+        second[negative] = negative[permutation(sources[negative], rng)][:, None]
+    return is_positive, first, second
 
 
 def permutation_apart(
@@ -275,13 +292,9 @@ def _runs(
     seed: int,
 ) -> Iterator[tuple[RetrievalSet, RetrievalSet]]:
     """Yield the sets of each run; ``audible`` are the pieces that take part."""
+    every = np.arange(len(features.sources))
     first, second = (
-        Side(
-            modality,
-            network,
-            pool,
-            np.repeat(np.arange(len(features.sources))[:, None], len(pool), axis=1),
-        )
+        Side(modality, network, pool, np.repeat(every[:, None], len(pool), axis=1))
         for modality, network, pool in zip(
             ("visual", "audio"), features.networks, features.layers, strict=True
         )
@@ -294,10 +307,10 @@ def _runs(
         ):
             pieces = audible[half]
             sources = features.sources[pieces]
-            is_positive, rows = paired(
+            is_positive, seen, heard = paired(
                 sources,
                 rng,
-                n_layers=second.n_layers,
+                n_layers=(first.n_layers, second.n_layers),
                 negatives=negatives,
                 foreign=foreign,
             )
@@ -305,8 +318,8 @@ def _runs(
                 RetrievalSet(
                     name=name,
                     run=run,
-                    first=replace(first, rows=first.rows[pieces]),
-                    second=replace(second, rows=pieces[rows]),
+                    first=replace(first, rows=pieces[seen]),
+                    second=replace(second, rows=pieces[heard]),
                     is_positive=is_positive,
                     classes=np.full(len(pieces), -1),
                     is_test=bool(is_test),

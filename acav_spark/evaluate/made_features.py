@@ -207,6 +207,7 @@ def _sets(
         classes=corpus.first_classes[rows].astype(np.int64),
         is_test=False,
         n_classes=model.n_clusters,
+        negatives=model.negatives,
         assignments=ids,
         correspondence=corpus.correspondence[rows],
     )

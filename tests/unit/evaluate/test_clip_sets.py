@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,41 +97,55 @@ def test_half_of_the_pieces_and_of_each_source_keep_their_sound(
     negatives: str,
 ) -> None:
     sources = np.repeat([2, 5, 6, 8], [6, 7, 4, 3])
-    is_positive, rows = paired(sources, generator(3), n_layers=3, negatives=negatives)  # type: ignore[arg-type]
+    is_positive, first, second = paired(
+        sources,
+        generator(3),
+        n_layers=(2, 3),
+        negatives=negatives,  # type: ignore[arg-type]
+    )
 
     assert is_positive.sum() == 10
     for source, count in ((2, 6), (5, 7), (6, 4), (8, 3)):
         assert abs(is_positive[sources == source].sum() - count / 2) <= 0.5
     own = np.arange(20)
-    assert (rows[is_positive] == own[is_positive, None]).all()
-    foreign = rows[~is_positive]
-    assert (sources[foreign] != sources[~is_positive][:, None]).all()
-    for layer in range(3):
-        assert sorted(rows[:, layer]) == list(range(20))
-    is_of_one = (foreign == foreign[:, :1]).all(axis=1)
-    assert is_of_one.all() if negatives == "whole" else not is_of_one.all()
+    for layer in [*first.T, *second.T]:
+        assert sorted(layer) == list(range(20))
+        assert (layer[is_positive] == own[is_positive]).all()
+    assert (first[:, 0] == own).all()
+    is_negative = ~is_positive
+    foreign = [*second.T] if negatives == "whole" else [first[:, 1], *second.T]
+    for layer in foreign:
+        assert (sources[layer] != sources)[is_negative].all()
+    if negatives == "whole":
+        assert (first[:, 1] == own).all()
+        assert (second == second[:, :1]).all()
+    else:
+        for one, other in ((0, 1), (0, 2), (1, 2)):
+            assert (second[:, one] != second[:, other])[is_negative].any()
 
 
 def test_a_plain_permutation_may_leave_the_own_video_s_sound() -> None:
     sources = np.repeat([0, 1], 20)
-    is_positive, rows = paired(sources, generator(), n_layers=1, foreign="any")
-    own_video = (sources[rows[:, 0]] == sources)[~is_positive]
+    is_positive, _, second = paired(
+        sources, generator(), n_layers=(1, 1), foreign="any"
+    )
+    own_video = (sources[second[:, 0]] == sources)[~is_positive]
     # Half of 20 in the mean.
     assert 2 < own_video.sum() < 18
 
 
 def test_an_odd_number_of_pieces_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected an even number of pieces.*got 3"):
-        paired(np.array([0, 1, 2]), generator(), n_layers=1)
+        paired(np.array([0, 1, 2]), generator(), n_layers=(1, 1))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight videos of two to four pieces of half a second, and a silent one."""
     made = tmp_path_factory.mktemp("clips")
-    for i, tone_hz in enumerate(TONES_HZ):
+    write_video(made / "0 silent.mkv", duration_s=2.0, tone_hz=0.0)
+    for i, tone_hz in enumerate(TONES_HZ, start=1):
         write_video(made / f"{i}.mkv", duration_s=1.0 + i % 3 / 2, tone_hz=tone_hz)
-    write_video(made / "silent.mkv", duration_s=2.0, tone_hz=0.0)
     return made
 
 
@@ -145,6 +160,7 @@ def sets(
 def test_sets_are_of_the_folder_s_videos(
     folder: Path, tmp_path: Path, negatives: str
 ) -> None:
+    source_of_piece = np.repeat(np.arange(9), [4, 3, 4, 2, 3, 4, 2, 3, 4])
     runs = list(sets(folder, tmp_path, n_runs=3, n_clusters=8, negatives=negatives))
 
     assert [(one.run, other.run) for one, other in runs] == [(0, 0), (1, 1), (2, 2)]
@@ -152,13 +168,18 @@ def test_sets_are_of_the_folder_s_videos(
         assert (train.is_test, test.is_test) == (False, True)
         assert not set(train.sources) & set(test.sources)  # type: ignore[arg-type]
         for each in (train, test):
-            # 23 pieces, so that the smaller half has 11, of which 10.
-            assert (len(each), each.is_positive.sum()) == (10, 5)
+            # 25 pieces, so that the smaller half has 12.
+            assert (len(each), each.is_positive.sum()) == (12, 6)
             assert (each.classes == -1).all()
             assert (each.n_classes, each.negatives) == (8, negatives)
             assert (each.first.modality, each.second.modality) == ("visual", "audio")
             assert each.sources is not None
-            own = np.array(TONES_HZ)[each.sources]
+            seen = source_of_piece[each.first.rows]
+            assert (seen[:, 0] == each.sources).all()
+            assert (seen[each.is_positive] == seen[each.is_positive][:, :1]).all()
+            is_whole = bool((seen == seen[:, :1]).all())
+            assert is_whole == (negatives == "whole")
+            own = np.array([0, *TONES_HZ])[each.sources]
             for layer, factor in ((0, 1.0), (1, 0.5)):
                 heard = each.second.layer(layer)[:, 0] / factor
                 is_own = abs(heard - own) < 20
@@ -178,11 +199,21 @@ def test_runs_are_apart_and_can_be_repeated(folder: Path, tmp_path: Path) -> Non
 def test_silence_is_left_out_unless_it_is_asked_for(
     folder: Path, tmp_path: Path
 ) -> None:
-    silent = len(TONES_HZ)
+    silent = 0
     ((train, test),) = sets(folder, tmp_path, n_runs=1, min_loudness=0.0)
     assert silent in {*train.sources, *test.sources}  # type: ignore[misc]
     ((train, test),) = sets(folder, tmp_path, n_runs=1)
     assert silent not in {*train.sources, *test.sources}  # type: ignore[misc]
+
+
+def test_what_cannot_be_read_is_in_the_log(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(folder, tmp_path / "in")
+    (tmp_path / "in" / "notes.txt").write_text("no video")
+    list(sets(tmp_path / "in", tmp_path / "cache", n_runs=1))
+    (record,) = caplog.records
+    assert "file='notes.txt' start_s=0 code=not_media" in record.getMessage()
 
 
 def test_too_few_videos_are_an_error_at_the_call(folder: Path, tmp_path: Path) -> None:

@@ -174,6 +174,26 @@ def test_looks_come_as_often_as_said() -> None:
     )
 
 
+def test_views_of_scattered_negatives_have_nothing_in_common() -> None:
+    model = replace(PLAIN, negatives="per_layer", clean=0.3, partly=0.3)
+    corpus = made_corpus(30_000, model)
+    shown = shown_classes(corpus)
+    kind = corpus.correspondence
+    assert (shown[kind > 0, :5] == shown[kind > 0, :1]).all()
+    assert (shown[kind == 1] == shown[kind == 1, :1]).all()
+    negatives = shown[kind == 0]
+    assert (negatives[:, 0] == corpus.first_classes[kind == 0]).all()
+    assert (negatives[:, 1:] != negatives[:, :1]).all()
+    # Two that are both not the first one's meet once in 19.
+    assert_share(negatives[:, 1] == negatives[:, 2], 1 / 19)
+    looks = made_corpus(
+        30_000, replace(model, agreement=0.0, consistency=1.0, clean=0.0, partly=0.0)
+    )
+    table = np.zeros((20, 20))
+    np.add.at(table, (looks.assignments[:, 0], looks.assignments[:, 1]), 1)
+    assert table.max(axis=1).sum() / table.sum() < 0.08
+
+
 def test_classes_are_split_where_there_are_more_clusters() -> None:
     model = replace(PLAIN, n_clusters=25, n_classes=10, clean=1.0)
     corpus = made_corpus(20_000, model)
@@ -223,6 +243,35 @@ def test_planted_noise_gives_what_is_known_of_it() -> None:
     assert precision("bipartite", 0.3) > 0.87
 
 
+@pytest.mark.parametrize("negatives", ["whole", "per_layer"])
+def test_combination_gains_by_negatives_per_layer_alone(negatives: str) -> None:
+    model = CorpusModel(
+        n_clusters=32,
+        clean=0.5,
+        partly=0.0,
+        tail=0.0,
+        negatives=negatives,  # type: ignore[arg-type]
+    )
+    corpus = made_corpus(4_000, model)
+
+    def precision(pairing: str) -> float:
+        selection = batch_greedy(
+            corpus.assignments,
+            2_000,
+            n_clusters=32,
+            pairs=pairs_for(pairing, corpus.views()),  # type: ignore[arg-type]
+            batch_size=100,
+            per_batch=25,
+        )
+        return float(corpus.is_positive[selection.indices].mean())
+
+    bipartite, combination = precision("bipartite"), precision("combination")
+    if negatives == "whole":
+        assert combination < bipartite - 0.05
+    else:
+        assert combination > bipartite
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -235,6 +284,7 @@ def test_planted_noise_gives_what_is_known_of_it() -> None:
         ({"confusion": -0.1}, "confusion"),
         ({"family_size": 1}, "family_size: expected 2 to n_classes"),
         ({"consistency": 2}, "consistency"),
+        ({"negatives": "half"}, "negatives: expected a known one, got 'half'"),
         ({"tail": float("nan")}, "tail: expected 0 to 5, got nan"),
         ({"agreement": (0.1, 0.2)}, r"agreement: .* 5 \(layers\) or 10 \(views\)"),
         ({"agreement": 1.5}, "agreement: expected one number from 0 to 1"),
