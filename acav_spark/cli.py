@@ -12,6 +12,7 @@ from rich.table import Table
 
 from acav_spark._version import __version__
 from acav_spark.cli_download import download
+from acav_spark.cli_evaluate import app as evaluate_app
 from acav_spark.cli_import import import_features
 
 # typer reads annotations at run time.
@@ -324,6 +325,7 @@ def make_corpus(
 
 
 app.command(rich_help_panel=_CURATE)(plan)
+app.add_typer(evaluate_app, name="evaluate", rich_help_panel=_LOOK)
 
 
 @app.command(rich_help_panel=_CURATE)

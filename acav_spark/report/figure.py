@@ -71,6 +71,26 @@ _VARIABLES = {
     CONTRAST: "var(--contrast)",
     **{colour: f"var(--series-{i})" for i, colour in enumerate(SERIES)},
 }
+# Where there is no page: the colours of the page's light mode.
+_COLOURS = {
+    INK: "#16191d",
+    MUTED: "#59626d",
+    GRID: "#e1e5ea",
+    ACCENT: "#0b63ce",
+    ACCENT_SOFT: "#c3dbf8",
+    NEUTRAL: "#b3bcc7",
+    CONTRAST: "#d9740f",
+    **dict(
+        zip(
+            SERIES,
+            (
+                *("#0b63ce", "#d9740f", "#0f8a66", "#c2417f"),
+                *("#7a4fd0", "#2a9fd6", "#8a6d00", "#5b6570"),
+            ),
+            strict=True,
+        )
+    ),
+}
 _TAG = re.compile(r"<[^>]*>")
 _MARKER = re.compile(r"#(0[0-9a-f])\1\1\b")
 _INSTALL = "Install it with: pip install 'acav_spark[report]'"
@@ -120,6 +140,41 @@ def inline_svg(figure: Figure, name: str, *, label: str) -> str:
         f'<svg class="chart" role="img" aria-label="{html.escape(label)}" '
         f'viewBox="0 0 {width} {height}" style="max-width:{width}px">{body}</svg>'
     )
+
+
+def png(figure: Figure, *, dpi: int = 150) -> bytes:
+    """Return a figure as a PNG file in the page's light colours, on white.
+
+    Parameters
+    ----------
+    figure : Figure
+        What to print; made by ``drawing``, and still inside its block.
+    dpi : int, default 150
+        Pixels an inch; a CSS pixel of the figure is 1/72 of an inch.
+
+    Notes
+    -----
+    The marker colours of all that is drawn are replaced for good.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import to_hex, to_rgba_array
+
+    for artist in figure.findobj():
+        for part in ("color", "facecolor", "edgecolor", "markerfacecolor"):
+            get = getattr(artist, f"get_{part}", None)
+            put = getattr(artist, f"set_{part}", None)
+            if get is None or put is None:
+                continue
+            # One row for a line or a text, some for a collection, none for "none".
+            rows = to_rgba_array(get())
+            if len(rows) and to_hex(rows[0]) in _COLOURS:
+                put(_COLOURS[to_hex(rows[0])])
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(
+        buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None}
+    )
+    return buffer.getvalue()
 
 
 def quiet_axes(axes: Axes, *, grid: str = "y") -> None:

@@ -15,6 +15,7 @@ from acav_spark.chunks import decoding_limits, source_rules
 from acav_spark.config import redacted, to_yaml
 from acav_spark.cutting.job import media_of_clips
 from acav_spark.errors import MediaError
+from acav_spark.evaluate.results_job import gather_retrieval
 from acav_spark.media.isolated import poster_isolated, waveform_envelope_isolated
 from acav_spark.media.sandbox import Sandbox
 from acav_spark.media.sources import open_source
@@ -90,6 +91,7 @@ def gather_report(context: StageContext) -> ReportData:
         epochs=_epochs(context),
         correspondence=gather_correspondence(context, name),
         strips=gather_strips(context, name),
+        retrieval=gather_retrieval(context.warehouse),
         stage_runs=[_stage_run(row) for row in reversed(runs)],
         config_yaml=to_yaml(redacted(context.config)),
         tables=_tables(context),

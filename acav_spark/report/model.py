@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from acav_spark.evaluate.layout import RetrievalTable
     from acav_spark.report.film import FilmStrip
 
 
@@ -288,6 +289,7 @@ class ReportData:
     epochs: Sequence[EpochCurve] = ()
     correspondence: Correspondence | None = None
     strips: Sequence[FilmStrip] = ()
+    retrieval: Sequence[RetrievalTable] = ()
     stage_runs: Sequence[StageRun] = ()
     config_yaml: str = ""
     tables: Sequence[TableInfo] = ()

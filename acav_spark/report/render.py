@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from acav_spark.errors import DependencyError
+from acav_spark.evaluate import layout
 from acav_spark.report import cards, charts, film, wording
 from acav_spark.report.model import ScoreProgress, SelectionProgress
+from acav_spark.report.retrieval import page_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from numpy.typing import NDArray
 
+    from acav_spark.evaluate.layout import RetrievalTable
     from acav_spark.report.model import (
         ClipCard,
         ClusterSizes,
@@ -86,6 +89,14 @@ class FitRow:
     n_used: str
 
 
+@dataclass(frozen=True)
+class RetrievalPanel:
+    """One table of the retrieval experiments, and a figure for each data set."""
+
+    table: RetrievalTable
+    figures: Sequence[str]
+
+
 def render_report(data: ReportData) -> str:
     """Return the report as one HTML page that needs nothing but itself.
 
@@ -134,6 +145,7 @@ def render_report(data: ReportData) -> str:
             has_selected_sizes=any(s.selected.sum() > 0 for s in data.cluster_sizes),
             fit_rows=_fit_rows(data.epochs),
             inertia_figure=charts.inertia_chart(data.epochs) if data.epochs else "",
+            retrieval=_retrieval(data.retrieval),
             config=wording.printable(data.config_yaml[:MAX_CONFIG_CHARACTERS]),
             is_config_cut=len(data.config_yaml) > MAX_CONFIG_CHARACTERS,
         )
@@ -160,7 +172,9 @@ def _environment() -> Environment:
         cluster_groups=cards.cluster_groups,
         count=wording.count,
         elapsed=wording.elapsed,
+        beside=layout.beside_text,
         information=wording.information,
+        interval=layout.interval_text,
         middle_cut=wording.middle_cut,
         moment=wording.moment,
         one_line=wording.one_line,
@@ -207,6 +221,16 @@ def _funnel_rows(steps: Sequence[FunnelStep]) -> list[FunnelRow]:
         )
         before = step
     return rows
+
+
+def _retrieval(tables: Sequence[RetrievalTable]) -> list[RetrievalPanel]:
+    """Return the tables and figures of the retrieval experiments."""
+    return [
+        RetrievalPanel(
+            table, [page_figure(table, place) for place in range(len(table.columns))]
+        )
+        for table in tables
+    ]
 
 
 def _sheets(data: ReportData) -> list[Sheet]:

@@ -12,6 +12,7 @@ from acav_spark.tables.columns import (
     LAYERS,
     RUN,
 )
+from acav_spark.tables.evaluation_tables import RETRIEVAL_CURVES, RETRIEVAL_RESULTS
 from acav_spark.tables.media_tables import CLIP_FILES, CLIPS, SEGMENTATIONS, VIDEOS
 from acav_spark.tables.schema import Column, Table
 
@@ -278,6 +279,8 @@ TABLES: tuple[Table, ...] = (
     PACKED,
     SELECTIONS,
     CONTINGENCY,
+    RETRIEVAL_RESULTS,
+    RETRIEVAL_CURVES,
     FAILURES,
     RUNS,
 )

@@ -53,8 +53,10 @@ def _commands(program: str) -> list[str]:
     return [c for c in found if not any(d.startswith(f"{c} ") for d in found)]
 
 
-# Run by tests of their own; rates have to be measured first.
-_ELSEWHERE = re.compile(r"acav (run|demo|download|make-queries|plan .*--rates)")
+# Run by tests of their own; rates have to be measured first, and networks to look.
+_ELSEWHERE = re.compile(
+    r"acav (run|demo|download|make-queries|plan .*--rates|evaluate .*--data)"
+)
 
 
 def _options(settings: list[str]) -> list[str]:
