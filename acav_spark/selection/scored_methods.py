@@ -12,7 +12,8 @@ from acav_spark.selection.pairings import pairs_for
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from acav_spark.config.selecting import ContrastiveConfig, SelectionConfig
+    from acav_spark.config.scoring import ContrastiveConfig
+    from acav_spark.config.selecting import SelectionConfig
     from acav_spark.selection.contrastive_job import ContrastiveMethod
     from acav_spark.selection.feature_ranking import Metric
     from acav_spark.selection.scored_job import ScoredMethod

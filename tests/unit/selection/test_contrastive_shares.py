@@ -15,7 +15,7 @@ from planted_correspondence import (
 )
 
 from acav_spark.config import load_config
-from acav_spark.config.selecting import ContrastiveConfig
+from acav_spark.config.scoring import ContrastiveConfig
 from acav_spark.errors import ConfigError, DependencyError, StageError
 from acav_spark.selection.contrastive import checked_settings, fit_projection_heads
 from acav_spark.selection.contrastive_tasks import read_share, train_share
