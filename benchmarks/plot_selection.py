@@ -23,7 +23,6 @@ from acav_spark.selection import (
     combination,
     mutual_information,
     random_selection,
-    recommended_strength,
     replay,
 )
 from acav_spark.selection.ranking import pointwise_ranking
@@ -303,7 +302,8 @@ def draw_strengths(
         [7, 8], [values[-1], np.mean(places["pointwise"])], color=colour, linestyle=":"
     )
     if "recommended" in places:
-        strength = recommended_strength(20_000, c)
+        # The rule of the prior that the study measured, the one without corrections.
+        strength = min(1.0, 40 * c / 20_000)
         at = float(np.interp(np.log(strength), np.log(grid[1:]), range(1, len(grid))))
         axis.plot(
             [at],
