@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,6 +85,18 @@ def test_files_do_not_change_what_is_trained(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[0].first.weight, found[1].first.weight)
     assert len(found[0].losses) == 3
     assert found[0].losses[2] < found[0].losses[0]
+
+
+def test_a_training_that_fails_in_a_task_says_what_to_do(tmp_path: Path) -> None:
+    stage_correspondence(tmp_path, N_CLIPS, BATCH, 1)
+    share = read_share(str(tmp_path), 0, PLANTED_VIEWS)
+    settings = replace(SETTINGS, temperature=1e-39)
+
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(StageError, match=r"select_clips: contrastive: .* Lower"),
+    ):
+        train_share(share, N_CLIPS, settings, Alone())
 
 
 def test_a_share_without_files_or_with_broken_vectors_is_refused(
