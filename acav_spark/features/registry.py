@@ -22,6 +22,9 @@ _EXTRACTORS = {
     "handcrafted_visual": "acav_spark.features.handcrafted_visual:HandcraftedVisual",
     "i3d_rgb": "acav_spark.features.networks.i3d:I3DRGB",
     "mobilenet_v2": "acav_spark.features.networks.images:MobileNetV2",
+    "mobilenet_v2_tf": (
+        "acav_spark.features.networks.mobilenet_tf:MobileNetV2TensorFlow"
+    ),
     "resnet50": "acav_spark.features.networks.images:ResNet50",
     "slowfast_r50": "acav_spark.features.networks.slowfast:SlowFastR50",
     "vggish": "acav_spark.features.networks.vggish:VGGish",

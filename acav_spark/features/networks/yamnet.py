@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from acav_spark.errors import ConfigError
 from acav_spark.features.networks.base import Network, View, require_waveform
+from acav_spark.features.networks.convolutions import (
+    litert_tensors,
+    same_convolution,
+)
 from acav_spark.features.networks.log_mel import (
     RATE_HZ,
     examples,
     log_mel_module,
 )
 from acav_spark.features.networks.options import Published
-from acav_spark.features.networks.padding import same_padded
-from acav_spark.features.networks.tflite import (
-    CONV_2D,
-    DEPTHWISE_CONV_2D,
-    weighted_operations,
-)
 from acav_spark.media.types import AudioSampling
 
 if TYPE_CHECKING:
@@ -99,32 +95,14 @@ class YAMNet(Network):
     def _load(self, module: torch.nn.Module, path: Path) -> None:
         from acav_spark.features.networks.tensors import fit_tensors
 
-        fit_tensors(module, _tensors(path), name=self.name)
+        fit_tensors(module, litert_tensors(path, name="YAMNet"), name=self.name)
 
 
 def yamnet_module() -> torch.nn.Module:
     """Return the network from (n, 15600) samples to its five layers, each (n, d)."""
     from torch import nn
 
-    class Step(nn.Module):
-        """A convolution with TensorFlow's padding, then ReLU."""
-
-        def __init__(
-            self,
-            n_in: int,
-            n_out: int,
-            kernel: int,
-            *,
-            stride: int = 1,
-            groups: int = 1,
-        ) -> None:
-            super().__init__()
-            self.window, self.stride = (kernel, kernel), (stride, stride)
-            self.conv = nn.Conv2d(n_in, n_out, kernel, stride=stride, groups=groups)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            x = self.conv(same_padded(x, self.window, self.stride))
-            return nn.functional.relu(x)
+    step = partial(same_convolution, activation=nn.functional.relu)
 
     class Stages(nn.Module):
         """Front end and convolutions; batch norm is part of their kernels."""
@@ -132,14 +110,14 @@ def yamnet_module() -> torch.nn.Module:
         def __init__(self) -> None:
             super().__init__()
             self.log_mel = log_mel_module(_OFFSET)
-            steps = [Step(1, 32, 3, stride=2)]
+            steps = [step(1, 32, 3, stride=2)]
             self.ends = []
             n_in = 32
             for n_out, stride in _STEPS:
                 if stride == 2:
                     self.ends.append(len(steps))
-                steps.append(Step(n_in, n_in, 3, stride=stride, groups=n_in))
-                steps.append(Step(n_in, n_out, 1))
+                steps.append(step(n_in, n_in, 3, stride=stride, groups=n_in))
+                steps.append(step(n_in, n_out, 1))
                 n_in = n_out
             self.ends.append(len(steps))
             self.steps = nn.ModuleList(steps)
@@ -147,30 +125,10 @@ def yamnet_module() -> torch.nn.Module:
         def forward(self, waveform: torch.Tensor) -> list[torch.Tensor]:
             x = self.log_mel(waveform)
             layers = []
-            for n_done, step in enumerate(self.steps, start=1):
-                x = step(x)
+            for n_done, convolution in enumerate(self.steps, start=1):
+                x = convolution(x)
                 if n_done in self.ends:
                     layers.append(x.float().mean(dim=(2, 3)))
             return layers
 
     return Stages()
-
-
-def _tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Return kernels and biases of the 27 convolutions by the module's names."""
-    import torch
-
-    try:
-        operations = weighted_operations(path.read_bytes())
-    except ValueError as error:
-        msg = f"weights: expected YAMNet as a LiteRT file in {path}, got {error}"
-        raise ConfigError(msg) from error
-    chosen = [o for o in operations if o.code in (CONV_2D, DEPTHWISE_CONV_2D)]
-    tensors = {}
-    for i, operation in enumerate(chosen):
-        # (out, height, width, in) and (1, height, width, channels) to torch's order.
-        order = (3, 0, 1, 2) if operation.code == DEPTHWISE_CONV_2D else (0, 3, 1, 2)
-        kernel = np.ascontiguousarray(operation.kernel.transpose(order))
-        tensors[f"steps.{i}.conv.weight"] = torch.from_numpy(kernel)
-        tensors[f"steps.{i}.conv.bias"] = torch.from_numpy(operation.bias)
-    return tensors

@@ -28,6 +28,7 @@ DIMENSIONS = {
     "i3d_rgb": (64, 192, 480, 832, 1024),
     "resnet50": (64, 256, 512, 1024, 2048),
     "mobilenet_v2": (16, 24, 32, 96, 1280),
+    "mobilenet_v2_tf": (16, 24, 32, 96, 1280),
     "vggish": (64, 128, 256, 512, 128),
     "yamnet": (64, 128, 256, 512, 1024),
 }
@@ -51,8 +52,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def made(name: str, seed: int = 7, **options: object) -> Network:
     if name == "i3d_rgb":
         options.setdefault("n_frames", 8)
-    if name in ("resnet50", "mobilenet_v2"):
+    if name in ("resnet50", "mobilenet_v2", "mobilenet_v2_tf"):
         options.setdefault("n_frames", 3)
+    if name == "mobilenet_v2_tf":
+        options.setdefault("size", 96)
     given: dict[str, object] = {"init": "random", "seed": seed, "device": "cpu"}
     return create_extractor(name, given | options)  # type: ignore[return-value]  # one of ours
 
@@ -66,7 +69,7 @@ def clip(name: str, seed: int, **changed: Any) -> DecodedClip:  # noqa: ANN401 -
             "sample_rate_hz": 16_000,
         }
     else:
-        side = 256 if name == "i3d_rgb" else SMALL
+        side = {"i3d_rgb": 256, "mobilenet_v2_tf": 110}.get(name, SMALL)
         n_frames = {"slowfast_r50": 32, "i3d_rgb": 8}.get(name, 3)
         shape = (n_frames, side, side + 20, 3)
         values = {"frames": rng.integers(0, 256, shape, dtype=np.uint8)}
@@ -315,6 +318,30 @@ def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
             create_extractor(name, options).extract([clip_of_size(name)])
     with pytest.raises(ConfigError, match="YAMNet as a LiteRT file"):
         create_extractor("yamnet", options).extract([clip("yamnet", 1)])
+    with pytest.raises(ConfigError, match="mobilenet_v2_tf as a LiteRT file"):
+        create_extractor("mobilenet_v2_tf", options).extract(
+            [clip_of_size("mobilenet_v2_tf")]
+        )
+
+
+@pytest.mark.parametrize(
+    ("size", "short_side"), [(224, 256), (160, 183), (128, 146), (96, 110)]
+)
+def test_mobilenet_sees_the_middle_of_a_frame_of_its_size(
+    size: int, short_side: int
+) -> None:
+    network = made("mobilenet_v2_tf", size=size, n_frames=1)
+    assert network.video_sampling == VideoSampling(short_side=short_side, n_frames=1)
+    assert f" {size} pixels " in network.version
+    frames = np.zeros((1, short_side, short_side + 9, 3), np.uint8)
+    (view,) = network._views(DecodedClip("a", frames=frames))
+    assert view.shape == (size, size, 3)
+
+
+@pytest.mark.parametrize("size", [100, 64, 0, "224", True])
+def test_mobilenet_refuses_a_size_that_it_does_not_take(size: object) -> None:
+    with pytest.raises(ConfigError, match=r"size: expected (a multiple of 32|a whole)"):
+        made("mobilenet_v2_tf", size=size)
 
 
 def clip_of_size(name: str) -> DecodedClip:

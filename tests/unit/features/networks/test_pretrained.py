@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 import torch
 
+from acav_spark.features.networks.convolutions import litert_tensors
 from acav_spark.features.networks.i3d import I3DRGB
 from acav_spark.features.networks.images import MobileNetV2, ResNet50
 from acav_spark.features.networks.log_mel import examples
+from acav_spark.features.networks.mobilenet_tf import MobileNetV2TensorFlow
 from acav_spark.features.networks.tensors import fit_tensors, read_tensors
 from acav_spark.features.networks.tflite import weighted_operations
 from acav_spark.features.networks.vggish import VGGish
 from acav_spark.features.networks.weights import cache_folder, sha256_of
-from acav_spark.features.networks.yamnet import YAMNet, _tensors, yamnet_module
+from acav_spark.features.networks.yamnet import YAMNet, yamnet_module
 from acav_spark.media.decode import decode_clip
 from acav_spark.media.types import AudioSampling, DecodedClip
 
@@ -162,7 +164,7 @@ def test_yamnet_is_what_the_interpreter_runs(
     scores, mel = interpreter.get_output_details()
     classes = weighted_operations(yamnet_file.read_bytes())[-1]
     convolutions = yamnet_module().eval()
-    fit_tensors(convolutions, _tensors(yamnet_file), name="yamnet")
+    fit_tensors(convolutions, litert_tensors(yamnet_file, name="yamnet"), name="yamnet")
     convolutions.log_mel = torch.nn.Identity()
     for piece in pieces:
         interpreter.set_tensor(given["index"], piece.reshape(given["shape"]))
@@ -180,6 +182,38 @@ def test_yamnet_is_what_the_interpreter_runs(
         theirs = interpreter.get_tensor(scores["index"]).ravel()
         assert int(ours.argmax()) == int(theirs.argmax())
         assert np.corrcoef(ours, theirs)[0, 1] > 0.999
+
+
+@pytest.mark.parametrize("clip", ["video_02480", "difffoley_car"])
+def test_mobilenet_of_tensorflow_is_what_the_interpreter_runs(
+    data_dir: Path, clip: str
+) -> None:
+    """Probabilities agree to what the interpreter rounds, which computes in 8 bits."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    weights = file_of(data_dir, "weights/coral_tf2_mobilenet_v2_1.0_224_ptq.tflite")
+    network = MobileNetV2TensorFlow(
+        weights=str(weights), sha256=sha256_of(weights), n_frames=1, device="cpu"
+    )
+    one = decoded(network, file_of(data_dir, f"videos/{clip}.mp4"), 0, 8)
+    classifier = weighted_operations(weights.read_bytes())[-1]
+    interpreter = Interpreter(str(weights))
+    interpreter.allocate_tensors()
+    (given,) = interpreter.get_input_details()
+    (output,) = interpreter.get_output_details()
+    scale, zero = output["quantization"]
+    interpreter.set_tensor(given["index"], network._views(one)[0][None])
+    interpreter.invoke()
+
+    feature = network.extract([one])[0][4]
+
+    logits = classifier.kernel[:, 0, 0] @ feature + classifier.bias
+    ours = np.exp(logits - logits.max())
+    ours /= ours.sum()
+    theirs = (interpreter.get_tensor(output["index"])[0].astype(float) - zero) * scale
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.99
+    assert np.abs(ours - theirs).max() < 0.1
+    assert theirs.argmax() in np.argsort(-ours)[:2]
 
 
 @pytest.mark.parametrize(
