@@ -68,7 +68,7 @@ def explain_clip(context: StageContext, clip_id: str) -> Group:
         for f in failures
     ]
     parts.append(_clusters_table(context, clip_id, features, runs))
-    parts.append(_picks(context, clip_id, runs))
+    parts.append(picks_table(context, clip_id, runs))
     parts += [
         part for gain in explain_gains(context, clip_id) for part in _gain_parts(gain)
     ]
@@ -159,14 +159,15 @@ def _clusters_table(
     return table
 
 
-def _picks(
+def picks_table(
     context: StageContext, clip_id: str, runs: list[tuple[str, str]]
 ) -> Table | Text:
+    """Return where a clip stands in selections; their runs are added to ``runs``."""
     rows = _all(context, "selections", clip_id, "selection")
     if not rows:
         return Text("It is in no selection.")
     table = Table(
-        *("selection", "rank", "gain (nats)", "objective after", "method"),
+        *("selection", "rank", "gain (nats)", "objective after", "score", "method"),
         box=None,
         header_style="bold",
     )
@@ -175,8 +176,10 @@ def _picks(
         table.add_row(
             row["selection"],
             str(row["rank"]),
-            f"{row['gain']:+.6f}",
-            f"{row['objective']:.6f}",
+            # Methods that score clips by features know no gain, others no score.
+            "" if row["gain"] is None else f"{row['gain']:+.6f}",
+            "" if row["objective"] is None else f"{row['objective']:.6f}",
+            "" if row["score"] is None else f"{row['score']:.6f}",
             row["method"],
         )
     return table

@@ -13,10 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from planted_correspondence import planted_correspondence
+from planted_correspondence import (
+    PLANTED_VIEWS,
+    planted_correspondence,
+    stage_correspondence,
+)
 from threadpoolctl import threadpool_limits
 
 from acav_spark.selection.contrastive import fit_projection_heads
+from acav_spark.selection.contrastive_tasks import read_share, train_share
 from acav_spark.selection.contrastive_training import (
     Collective,
     Heads,
@@ -29,6 +34,7 @@ from acav_spark.selection.torch_processes import joined_processes
 
 N_PROCESSES, N_CLIPS, BATCH = 4, 120, 10
 SETTINGS = TrainingSettings(16, 0.1, 2e-4, 1, BATCH, True, 0)
+SHARED_SETTINGS = TrainingSettings(16, 0.1, 2e-3, 15, BATCH, True, 0)
 TRAINING: dict[str, Any] = {
     "dimensions": 16,
     "learning_rate": 2e-3,
@@ -37,8 +43,8 @@ TRAINING: dict[str, Any] = {
 }
 
 
-def found_by(collective: Collective) -> dict[str, Any]:
-    """Return moments, a batch's gradient and the scores of two trainings."""
+def found_by(collective: Collective, folder: Path) -> dict[str, Any]:
+    """Return moments, a batch's gradient and the scores of three trainings."""
     first, second, _ = planted_correspondence(N_CLIPS)
     held = slice(collective.rank * 30, collective.rank * 30 + 30)
     if collective.size == 1:
@@ -59,6 +65,11 @@ def found_by(collective: Collective) -> dict[str, Any]:
     by_class = fit_projection_heads(
         first, second, **options, classes=np.arange(N_CLIPS) % 6
     )
+    # Here a process has the clips of its own places alone.
+    staged = read_share(
+        str(folder / f"of_{collective.size}"), collective.rank, PLANTED_VIEWS
+    )
+    of_shares = train_share(staged, N_CLIPS, SHARED_SETTINGS, collective)
     return {
         "mean": standard.mean,
         "inverse": standard.inverse,
@@ -66,6 +77,7 @@ def found_by(collective: Collective) -> dict[str, Any]:
         "gradient": heads.gradient,
         "weights": drawn.first.weight,
         "scores": drawn.scores(first, second),
+        "shared_scores": of_shares.scores(first, second),
         "class_scores": by_class.scores(first, second),
     }
 
@@ -87,6 +99,7 @@ def _main(folder: Path) -> None:
     import torch
 
     torch.set_num_threads(1)
+    stage_correspondence(folder / f"of_{N_PROCESSES}", N_CLIPS, BATCH, N_PROCESSES)
     children = []
     for rank in range(N_PROCESSES):
         child = os.fork()
@@ -101,7 +114,7 @@ def _main(folder: Path) -> None:
                         tell_port=_told_by_file(folder),
                     ) as collective,
                 ):
-                    np.savez(folder / f"{rank}.npz", **found_by(collective))
+                    np.savez(folder / f"{rank}.npz", **found_by(collective, folder))
             except BaseException:
                 sys.excepthook(*sys.exc_info())
                 os._exit(1)

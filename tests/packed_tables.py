@@ -9,6 +9,7 @@ import numpy as np
 from curation import SPARK, settings_for
 
 from acav_spark.context import StageContext
+from acav_spark.features.vectors import encode_fp16
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +50,9 @@ def make_packed_context(spark: SparkSession, root: Path, *more: str) -> StageCon
     return context
 
 
-def write_tables(context: StageContext, ids: NDArray[np.int64]) -> None:
+def write_tables(
+    context: StageContext, ids: NDArray[np.int64], *, dimension: int = 1
+) -> None:
     """Write codebooks, packed, clips and videos of so many clips."""
     spark, warehouse = context.spark, context.warehouse
     books = [
@@ -61,7 +64,7 @@ def write_tables(context: StageContext, ids: NDArray[np.int64]) -> None:
             "view_position": view,
             "modality": "visual" if view < N_VIEWS // 2 else "audio",
             "n_clusters": N_CLUSTERS,
-            "dimension": 1,
+            "dimension": dimension,
             "preprocess": "none",
             "model_version": "1",
             "n_rows": len(ids),
@@ -105,6 +108,26 @@ def write_tables(context: StageContext, ids: NDArray[np.int64]) -> None:
         "stage_hash STRING, run_id STRING"
     )
     warehouse.insert("videos", spark.createDataFrame(videos, schema))
+
+
+def write_features(context: StageContext, vectors: NDArray[np.float32]) -> None:
+    """Write vectors, shape (n_views, n_clips, dimension), as two extractors' layers."""
+    rows = [
+        {
+            **_MARKS,
+            "extractor": f"extractor_{extractor}",
+            "clip_id": clip_name(row),
+            "layer_1": encode_fp16(vectors[2 * extractor, row]),
+            "layer_2": encode_fp16(vectors[2 * extractor + 1, row]),
+            "model_version": "1",
+        }
+        for extractor in range(len(vectors) // 2)
+        for row in range(vectors.shape[1])
+    ]
+    # Neither in the order of the clips nor in that of their ids.
+    rows.sort(key=lambda row: str(row["clip_id"])[::-1])
+    frame = context.spark.createDataFrame(rows).repartition(3)
+    context.warehouse.insert("features", frame)
 
 
 def write_packed(

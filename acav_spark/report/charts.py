@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Correspondence,
         EpochCurve,
         FunnelStep,
+        ScoreProgress,
         SeedResult,
         SelectionProgress,
     )
@@ -135,6 +136,20 @@ def gain_chart(progress: SelectionProgress) -> str:
         return fig.inline_svg(drawn, "gain", label=label)
 
 
+def score_chart(progress: ScoreProgress) -> str:
+    """Return the score of picks against their rank: mean, and range, of neighbours."""
+    with fig.drawing(WIDTH, 230) as drawn:
+        axes = drawn.add_subplot()
+        ranks, mean, low, high = _binned(progress.ranks, progress.scores)
+        axes.fill_between(ranks, low, high, color=fig.ACCENT_SOFT, linewidth=0)
+        (line,) = axes.plot(
+            ranks, mean, color=fig.ACCENT, linewidth=1.5, marker=_dot(ranks)
+        )
+        line.set_gid("mark-score")
+        _along_selection(axes, progress, "score of a pick")
+        return fig.inline_svg(drawn, "score", label="Score of the picks by their rank")
+
+
 def inertia_chart(epochs: Sequence[EpochCurve]) -> str:
     """Return the inertia of every view after each epoch, relative to the first."""
     with fig.drawing(WIDTH, 250) as drawn:
@@ -234,8 +249,10 @@ def _dot(x: NDArray[np.float64]) -> str:
     return "o" if x.size == 1 else ""
 
 
-def _along_selection(axes: Axes, progress: SelectionProgress, label: str) -> None:
-    """Set what both figures along the selection share."""
+def _along_selection(
+    axes: Axes, progress: SelectionProgress | ScoreProgress, label: str
+) -> None:
+    """Set what figures along the selection share."""
     axes.set_xlim(0, max(1, int(progress.ranks[-1])) if progress.ranks.size else 1)
     axes.locator_params(axis="x", nbins=5, integer=True)
     axes.locator_params(axis="y", nbins=5)

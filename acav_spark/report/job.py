@@ -27,6 +27,7 @@ from acav_spark.report.model import (
     ClusterSizes,
     EpochCurve,
     ReportData,
+    ScoreProgress,
     SelectionProgress,
     StageRun,
     TableInfo,
@@ -86,7 +87,7 @@ def gather_report(context: StageContext) -> ReportData:
         last=last,
         not_selected=others,
         cluster_sizes=_cluster_sizes(context, name),
-        progress=_progress(context, name),
+        progress=gather_progress(context, name),
         epochs=_epochs(context),
         correspondence=gather_correspondence(context, name),
         strips=gather_strips(context, name),
@@ -127,7 +128,10 @@ def _tables(context: StageContext) -> list[TableInfo]:
     ]
 
 
-def _progress(context: StageContext, name: str) -> SelectionProgress | None:
+def gather_progress(
+    context: StageContext, name: str
+) -> SelectionProgress | ScoreProgress | None:
+    """Return gains or scores along a selection; None where it has no clip."""
     chosen = context.warehouse.read("selections").where(F.col("selection") == name)
     n_rows = chosen.count()
     if n_rows == 0:
@@ -136,11 +140,15 @@ def _progress(context: StageContext, name: str) -> SelectionProgress | None:
     rows = (
         chosen.where((F.col("rank") - 1) % every == 0)
         .orderBy("rank")
-        .select("rank", "gain", "objective")
+        .select("rank", "gain", "objective", "score", "method")
         .collect()
     )
+    ranks = np.array([r["rank"] for r in rows], np.int64)
+    if rows[0]["gain"] is None:
+        scores = np.array([r["score"] for r in rows], np.float64)
+        return ScoreProgress(ranks, scores, rows[0]["method"])
     return SelectionProgress(
-        np.array([r["rank"] for r in rows], np.int64),
+        ranks,
         np.array([r["gain"] for r in rows], np.float64),
         np.array([r["objective"] for r in rows], np.float64),
     )

@@ -156,6 +156,25 @@ class SelectionProgress:
             raise ValueError(msg)
 
 
+@dataclass(frozen=True, eq=False)
+class ScoreProgress:
+    """Scores along a selection that was made by scores.
+
+    Parameters
+    ----------
+    ranks : ndarray of int64, shape (n_points,)
+        Places in the selection, increasing; all of them or a sample.
+    scores : ndarray of float64, shape (n_points,)
+        Score of each, larger is better.
+    method : str
+        Name of the method.
+    """
+
+    ranks: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    method: str
+
+
 @dataclass(frozen=True)
 class EpochCurve:
     """How the fit of one view went: inertia and clusters in use after each epoch."""
@@ -266,7 +285,7 @@ class ReportData:
     last: Sequence[ClipCard] = ()
     not_selected: Sequence[ClipCard] = ()
     cluster_sizes: Sequence[ClusterSizes] = ()
-    progress: SelectionProgress | None = None
+    progress: SelectionProgress | ScoreProgress | None = None
     epochs: Sequence[EpochCurve] = ()
     correspondence: Correspondence | None = None
     strips: Sequence[FilmStrip] = ()

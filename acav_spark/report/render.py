@@ -15,6 +15,7 @@ import numpy as np
 from acav_spark.errors import DependencyError
 from acav_spark.evaluate import layout
 from acav_spark.report import cards, charts, film, wording
+from acav_spark.report.model import ScoreProgress, SelectionProgress
 from acav_spark.report.retrieval import page_figure
 
 if TYPE_CHECKING:
@@ -115,7 +116,9 @@ def render_report(data: ReportData) -> str:
         If jinja2 or matplotlib is missing.
     """
     large, small = _sizes_panels(data.cluster_sizes)
-    progress = data.progress if data.progress and data.progress.ranks.size else None
+    along = data.progress if data.progress and data.progress.ranks.size else None
+    progress = along if isinstance(along, SelectionProgress) else None
+    scored = along if isinstance(along, ScoreProgress) else None
     html = (
         _environment()
         .get_template("report.html.j2")
@@ -135,6 +138,8 @@ def render_report(data: ReportData) -> str:
             progress=progress,
             objective_figure=charts.objective_chart(progress) if progress else "",
             gain_figure=charts.gain_chart(progress) if progress else "",
+            scored=scored,
+            score_figure=charts.score_chart(scored) if scored else "",
             large_sizes=large,
             small_sizes=small,
             has_selected_sizes=any(s.selected.sum() > 0 for s in data.cluster_sizes),
@@ -188,8 +193,9 @@ def _tiles(data: ReportData) -> list[Tile]:
     if not headline:
         headline = list(data.funnel[:1]) + list(data.funnel[1:][-1:])
     tiles = [Tile(wording.count(s.n), s.label, s.unit) for s in headline]
-    if data.progress is not None and data.progress.objectives.size:
-        objective = wording.information(float(data.progress.objectives[-1]))
+    progress = data.progress
+    if isinstance(progress, SelectionProgress) and progress.objectives.size:
+        objective = wording.information(float(progress.objectives[-1]))
         value, _, unit = objective.partition(" ")
         tiles.append(Tile(value, "objective", "mutual information", unit))
     if data.correspondence is not None:

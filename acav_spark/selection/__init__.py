@@ -9,6 +9,7 @@ from acav_spark.selection.contingency import (
     gain_by_pair,
     gains_by_pair,
 )
+from acav_spark.selection.contrastive import ProjectionHeads, fit_projection_heads
 from acav_spark.selection.feature_ranking import feature_scores, shared_components
 from acav_spark.selection.greedy import batch_greedy, extend, greedy
 from acav_spark.selection.lanes import lane_greedy
@@ -40,6 +41,7 @@ from acav_spark.selection.weights import (
 __all__ = [
     "ContingencyTables",
     "Limit",
+    "ProjectionHeads",
     "Selection",
     "View",
     "at_most",
@@ -52,6 +54,7 @@ __all__ = [
     "exponential_weights",
     "extend",
     "feature_scores",
+    "fit_projection_heads",
     "gain_by_pair",
     "gains_by_pair",
     "greedy",

@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
     from acav_spark.selection.contrastive_training import Collective, Heads, Standard
 
-# Batches of so many clips are large enough for BLAS to use several cores.
-_THREADS_FROM = 256
-
 
 @dataclass(frozen=True, eq=False)
 class ProjectionHead:
@@ -179,8 +176,9 @@ def fit_projection_heads(
 
     Notes
     -----
-    A step costs ``6 * batch_size * dimensions * (sum of widths)`` operations and one
-    pass over five numbers a weight; nothing of it needs torch.
+    A step costs ``4 * batch_size * dimensions * (sum of widths)`` operations,
+    ``6 * batch_size**2 * dimensions`` for the loss, and a pass over five numbers a
+    weight, on one core. Nothing of it needs torch.
     """
     views = _checked_views(first, second, min_rows=2)
     n_clips = len(views[0])
@@ -220,10 +218,9 @@ def fit_projection_heads(
     )
     # Every process has all clips here, so that nothing is summed but gradients.
     standards = tuple(standard_of(v, Alone(), is_wanted=standardise) for v in views)
-    # On small matrices the threads of BLAS wait for each other far longer than they
-    # compute, above all where others use the cores.
-    n_threads = 1 if settings.batch_size < _THREADS_FROM else None
-    with threadpool_limits(n_threads, user_api="blas"):
+    # Threads of BLAS wait for each other longer than they compute on matrices of this
+    # size, on a busy machine thirty times as long.
+    with threadpool_limits(1, user_api="blas"):
         heads, losses = train(
             (views[0], views[1]),
             (standards[0], standards[1]),

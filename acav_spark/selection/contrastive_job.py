@@ -1,8 +1,8 @@
 """Method ``contrastive``: heads trained on executors, scores where the vectors are.
 
-Paper, section 3.3.1. Training is a barrier stage: its tasks run at the same time or
-not at all, and learn each other's addresses. Spark's ``TorchDistributor`` is made of
-such a stage too, and adds a process started by torchrun in each task, a pickled
+Paper, section 3.3.1. Several processes are a barrier stage: its tasks run at the same
+time or not at all, and learn each other's addresses. Spark's ``TorchDistributor`` is
+made of such a stage too, and adds a process started by torchrun in each task, a pickled
 function and result, the tasks' output in the driver's, and a failure that is told as
 the last lines of a log. Here a task trains itself, and its error stays what it is.
 """
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 STAGE = "select_clips"
 _STAGED = "contrastive_sample"
+# Ids and numbers that every executor is sent, so that vectors stay where they are.
+_MOST_BROADCAST = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +120,11 @@ class ContrastiveMethod:
         self._require_possible(spark, n_rows)
         clips.scratch.delete(_STAGED)
         uri = f"{clips.scratch.uri}/{_STAGED}"
-        sample = _numbered(clips.sample(self.max_rows, self.training.seed), self)
-        rows = clips.vectors(sample, self.views).join(sample, "clip_id")
+        sample = clips.sample(self.max_rows, self.training.seed)
+        numbered = _numbered(sample, self)
+        if n_rows <= _MOST_BROADCAST:
+            numbered = F.broadcast(numbered)
+        rows = clips.vectors(sample, self.views).join(numbered, "clip_id")
         rows.write.mode("overwrite").partitionBy("process").parquet(uri)
         fitted = _trained(spark, self, uri, n_rows)
         clips.scratch.delete(_STAGED)
@@ -183,32 +188,41 @@ def _numbered(sample: DataFrame, method: ContrastiveMethod) -> DataFrame:
 def _trained(
     spark: SparkSession, method: ContrastiveMethod, uri: str, n_rows: int
 ) -> bytes:
-    """Return the file of the heads that a barrier stage trains."""
+    """Return the file of the heads that tasks train, each on its share."""
     n = method.n_processes
     training, views, settings = method.training, method.views, method.settings()
+
+    def row_of(heads: ProjectionHeads) -> pa.RecordBatch:
+        data = pa.array([heads_to_bytes(heads, settings)], pa.binary())
+        return pa.RecordBatch.from_arrays([data], ["heads"])
+
+    def alone(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        for _ in batches:
+            share = read_share(uri, 0, views)
+            yield row_of(train_share(share, n_rows, training, Alone()))
 
     def together(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         from pyspark import BarrierTaskContext
 
         task = BarrierTaskContext.get()
-        rank = int(task.partitionId())
-        for _ in batches:  # the number of the task, which it knows
-            pass
-        share = read_share(uri, rank, views)
-        if n == 1:
-            heads = train_share(share, n_rows, training, Alone())
-        else:
-            host = str(task.getTaskInfos()[0].address).rpartition(":")[0]
-            tell = partial(_told_port, task.allGather)
+        host = str(task.getTaskInfos()[0].address).rpartition(":")[0]
+        tell = partial(_told_port, task.allGather)
+        for batch in batches:
+            rank = int(batch["id"][0].as_py())
+            share = read_share(uri, rank, views)
             with joined_processes(rank, n, host=host, tell_port=tell) as collective:
                 heads = train_share(share, n_rows, training, collective)
-        if rank == 0:
-            data = pa.array([heads_to_bytes(heads, settings)], pa.binary())
-            yield pa.RecordBatch.from_arrays([data], ["heads"])
+            if rank == 0:
+                yield row_of(heads)
 
     tasks = spark.range(0, n, 1, n)
-    rows = tasks.mapInArrow(together, "heads BINARY", barrier=True).collect()
-    return bytes(rows[0]["heads"])
+    # Where executors come and go by need, Spark refuses barrier stages.
+    trained = (
+        tasks.mapInArrow(alone, "heads BINARY")
+        if n == 1
+        else tasks.mapInArrow(together, "heads BINARY", barrier=True)
+    )
+    return bytes(trained.collect()[0]["heads"])
 
 
 def _told_port(all_gather: Callable[[str], list[str]], port: str) -> str:

@@ -129,6 +129,11 @@ def train_share(
         Alike in all processes.
     collective : Collective
         Of the processes.
+
+    Raises
+    ------
+    StageError
+        If the loss is no longer finite.
     """
     places = share_of(settings.batch_size, collective.rank, collective.size)
     draw = grouped_batches(
@@ -144,5 +149,11 @@ def train_share(
             for side in share.sides
         )
         both = (standards[0], standards[1])
-        heads, losses = train(share.sides, both, draw, settings, collective=collective)
+        try:
+            heads, losses = train(
+                share.sides, both, draw, settings, collective=collective
+            )
+        except ValueError as error:
+            msg = f"select_clips: {error}"
+            raise StageError(msg) from error
     return projection_heads(heads, both, losses)

@@ -114,12 +114,14 @@ class Standard:
     def __init__(self, mean: NDArray[np.float64], inverse: NDArray[np.float64]) -> None:
         self.mean, self.inverse = mean, inverse
         self._mean, self._inverse = np.float32(mean), np.float32(inverse)
+        self._is_any = bool(mean.any() or (inverse != 1).any())
 
-    def apply(self, features: Features) -> NDArray[np.float32]:
-        """Return features as float32, standardised."""
-        values = features.astype(np.float32)
-        values -= self._mean
-        values *= self._inverse
+    def apply(self, features: Features, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return some rows of features as float32, standardised."""
+        values = features[rows].astype(np.float32, copy=False)  # a copy already
+        if self._is_any:
+            values -= self._mean
+            values *= self._inverse
         return values
 
 
@@ -303,8 +305,8 @@ def train(
         for rows in batches:
             total += put_gradient(
                 heads,
-                standards[0].apply(sides[0][rows]),
-                standards[1].apply(sides[1][rows]),
+                standards[0].apply(sides[0], rows),
+                standards[1].apply(sides[1], rows),
                 temperature=settings.temperature,
                 batch_size=settings.batch_size,
                 collective=collective,

@@ -2,8 +2,8 @@
 
 Section 4.1: features are reduced to 64 dimensions by PCA, and instances ranked by
 inner product, cosine similarity or (negative) Euclidean distance. Nothing brings the
-axes of two views' spaces together, so for views of different networks the ranking is
-near chance where nothing else makes them alike; that is what the baseline shows.
+axes of two views' spaces together, so for views of different networks a score says
+little; that is what the baseline is there to show.
 
 What the paper leaves open, and what is done here. *Which pairs of views:* as Table 1's
 footnote says of the clustering, the mean over the pairs of a pairing (diagonal for the

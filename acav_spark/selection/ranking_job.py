@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -20,11 +21,12 @@ from acav_spark.clustering.principal import (
     components_to_bytes,
     principal_components,
 )
+from acav_spark.selection.candidates import written_batches
 from acav_spark.selection.feature_ranking import Metric, scores_of_pairs
 from acav_spark.selection.scoring_tasks import vectors_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from acav_spark.selection.scored_job import ScoredClips
     from acav_spark.selection.scoring import FeatureView
+    from acav_spark.storage import Folder
 
 _logger = logging.getLogger(__name__)
 _MOMENTS = "view INT, shard INT, moments BINARY"
@@ -120,14 +123,7 @@ class RankingMethod:
         try:
             for extractor in dict.fromkeys(view.extractor for view in self.views):
                 rows = self._moments(clips, sample, extractor, n_shards)
-                found = {
-                    (row["view"], row["shard"]): Moments.from_bytes(
-                        bytes(row["moments"])
-                    )
-                    for row in rows.toLocalIterator()
-                }
-                for view, shard in sorted(found):
-                    one = found[view, shard]
+                for view, one in _in_order_of_shards(rows, clips.scratch):
                     if view in total:
                         total[view].merge(one)
                     else:
@@ -168,7 +164,21 @@ class RankingMethod:
         def summed(rows: pa.Table) -> pa.Table:
             return moments_of_shard(rows, views=views, places=places)
 
-        return rows.groupBy("shard").applyInArrow(summed, _MOMENTS)
+        by_shard = rows.repartition(n_shards, "shard").groupBy("shard")
+        return by_shard.applyInArrow(summed, _MOMENTS)
+
+
+def _in_order_of_shards(
+    rows: DataFrame, scratch: Folder
+) -> Iterator[tuple[int, Moments]]:
+    """Yield views with moments; those of a view in the order of its shards."""
+    found = [
+        row
+        for batch in written_batches(rows, scratch, "moments")
+        for row in batch.to_pylist()
+    ]
+    for row in sorted(found, key=itemgetter("view", "shard")):
+        yield row["view"], Moments.from_bytes(row["moments"])
 
 
 def moments_of_shard(

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Protocol
 from pyspark.sql import functions as F
 
 from acav_spark.config import section_hash
-from acav_spark.errors import StageError
 from acav_spark.selection.candidates import require_distinct_clips
 from acav_spark.selection.gathering import require_all_former
 from acav_spark.selection.ordering_job import first_places, in_order
@@ -23,6 +22,8 @@ from acav_spark.selection.scoring_tasks import (
     SCORES,
     cell_names,
     embedded_batches,
+    require_scores,
+    require_versions,
     scored_batches,
 )
 from acav_spark.selection.writing import selection_marks
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 STAGE = "select_clips"
 _SCORERS = "_scorers"
+# Ids of a sample that every executor is sent: some 60 MB.
+_MOST_BROADCAST = 1_000_000
 # What every method keeps to; the rest of a method's settings are its own.
 _RULES = ("where", "max_per_group", "quotas", "must_include", "must_exclude")
 
@@ -69,10 +72,12 @@ class ScoredClips:
 
     def sample(self, n_rows: int, seed: int) -> DataFrame:
         """Return ``clip_id`` of at most so many clips, drawn by hash of (seed, id)."""
-        if n_rows >= self.n_clips:
-            return self.clips
-        order = F.xxhash64(F.lit(seed), F.col("clip_id"))
-        return self.clips.orderBy(order, "clip_id").limit(n_rows)
+        drawn = self.clips
+        if n_rows < self.n_clips:
+            order = F.xxhash64(F.lit(seed), F.col("clip_id"))
+            drawn = drawn.orderBy(order, "clip_id").limit(n_rows)
+        # The vectors of all other clips are then dropped where they are read.
+        return F.broadcast(drawn) if n_rows <= _MOST_BROADCAST else drawn
 
     def vectors(self, clips: DataFrame, views: Sequence[FeatureView]) -> DataFrame:
         """Return ``clip_id`` and a binary column for each view, ``view_0``, ...
@@ -170,7 +175,7 @@ def score_and_write(
     Returns
     -------
     dict of str to float
-        ``least_score``, of the clips that are new.
+        ``n_scored``, the clips that were scored.
 
     Raises
     ------
@@ -178,7 +183,7 @@ def score_and_write(
         If features are not those of the packed clips, or restrictions cannot be met.
     """
     scratch = Folder(f"{context.folder.uri}/_selecting/{name}")
-    _require_versions(context, books)
+    _require_features(context, books)
     require_distinct_clips(packed)
     candidates = packed.select("row_number", "clip_id")
     if extent.n_before:
@@ -197,7 +202,7 @@ def score_and_write(
         scores.write.mode("overwrite").parquet(f"{scratch.uri}/scores")
         scores = context.spark.read.parquet(f"{scratch.uri}/scores")
         n_scored = scores.count()
-        _require_scores(n_scored, extent)
+        require_scores(n_scored, extent)
         _logger.info("scored n=%d seconds=%.1f", n_scored, time.monotonic() - started)
         ordered = in_order(scores, scratch, n_rows=n_scored)
         picks = first_places(
@@ -213,12 +218,11 @@ def score_and_write(
         where = f"selection = '{name}' AND rank > {extent.n_before}"
         context.warehouse.replace("selections", picks.withColumns(marks), where)
         context.reporter.at(extent.n_new)
-        least = picks.agg(F.min("score").alias("score")).collect()[0]["score"]
     finally:
         context.reporter.finish()
         context.spark.sparkContext.setJobDescription("")
     scratch.delete(".")
-    return {"least_score": least}
+    return {"n_scored": n_scored}
 
 
 def _fitted_scorer(
@@ -233,7 +237,8 @@ def _fitted_scorer(
     """Return the scorer of a selection: the one that it began with, or a new one."""
     kept = Folder(f"{context.folder.uri}/{_SCORERS}/{name}")
     file = run.run.stage_hash
-    if kept.exists(file):
+    is_refit = context.is_refit and extent.n_before == 0
+    if kept.exists(file) and not is_refit:
         return method.scorer(kept.read_bytes(file))
     started = time.monotonic()
     context.spark.sparkContext.setJobDescription(f"{STAGE}: fit")
@@ -290,36 +295,14 @@ def _vectors_of(
     return features.where(F.col("extractor") == extractor).select("clip_id", *columns)
 
 
-def _require_versions(context: StageContext, books: Sequence[Row]) -> None:
-    """Refuse features of other versions of extractors than those that were clustered.
-
-    Scores of vectors of several versions mean nothing beside each other.
-    """
+def _require_features(context: StageContext, books: Sequence[Row]) -> None:
+    """Refuse features of other versions than those that were clustered."""
     versions = {row["extractor"]: row["model_version"] for row in books}
-    found = (
+    counts = (
         context.warehouse.read("features")
         .where(F.col("extractor").isin(list(versions)))
         .groupBy("extractor", "model_version")
         .count()
         .collect()
     )
-    for row in found:
-        if versions[row["extractor"]] != row["model_version"]:
-            msg = (
-                f"{STAGE}: expected features of {row['extractor']} "
-                f"{versions[row['extractor']]}, got {row['count']} of version "
-                f"{row['model_version']}. Fit and assign anew: acav run fit_centroids "
-                "assign_clusters --refit."
-            )
-            raise StageError(msg)
-
-
-def _require_scores(n_scored: int, extent: Extent) -> None:
-    n_expected = extent.n_clips - extent.n_before
-    if n_scored != n_expected:
-        msg = (
-            f"{STAGE}: expected features of every extractor for {n_expected} packed "
-            f"clips, got them for {n_scored}: features were deleted, or doubled, since "
-            "clips were packed. Run 'acav run assign_clusters'."
-        )
-        raise StageError(msg)
+    require_versions([(row[0], row[1], row[2]) for row in counts], versions)

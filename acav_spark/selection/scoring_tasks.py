@@ -12,10 +12,11 @@ from acav_spark.errors import StageError
 from acav_spark.features.vectors import decode_fp16
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from acav_spark.selection.problem import Extent
     from acav_spark.selection.scoring import FeatureView, RowScorer
 
 SCORES = "row_number LONG, clip_id STRING, score DOUBLE"
@@ -51,6 +52,52 @@ def vectors_of(
         )
         raise StageError(msg)
     return [decode_fp16(batch[name], n) for name, n in dimensions.items()]
+
+
+def require_versions(
+    counts: Iterable[tuple[str, str, int]], versions: Mapping[str, str]
+) -> None:
+    """Refuse features of several versions: their scores mean nothing to each other.
+
+    Parameters
+    ----------
+    counts : iterable of (str, str, int)
+        Extractor, version, rows of features.
+    versions : mapping of str to str
+        By extractor, the version that was clustered.
+
+    Raises
+    ------
+    StageError
+        If a row is of another version.
+    """
+    for extractor, version, n_rows in counts:
+        if version != versions[extractor]:
+            msg = (
+                f"select_clips: expected features of {extractor} "
+                f"{versions[extractor]}, as they were clustered, got {n_rows} of "
+                f"version {version}. Extract the others again, or cluster anew: acav "
+                "run --refit."
+            )
+            raise StageError(msg)
+
+
+def require_scores(n_scored: int, extent: Extent) -> None:
+    """Refuse to order fewer or more clips than there are candidates.
+
+    Raises
+    ------
+    StageError
+        If packed clips have lost their features, or have them twice.
+    """
+    n_expected = extent.n_clips - extent.n_before
+    if n_scored != n_expected:
+        msg = (
+            f"select_clips: expected features of every extractor for {n_expected} "
+            f"packed clips, got them for {n_scored}: they were deleted, or doubled, "
+            "since clips were packed. Run 'acav run assign_clusters'."
+        )
+        raise StageError(msg)
 
 
 def embedded_batches(

@@ -18,12 +18,12 @@ from acav_spark.storage import Folder
 from acav_spark.tables.catalog import FORMAT_VERSION, TABLES, table_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from delta.tables import DeltaTable, DeltaTableBuilder
     from pyspark.sql import DataFrame, SparkSession
 
-    from acav_spark.tables.schema import Table
+    from acav_spark.tables.schema import Column, Table
 
 _logger = logging.getLogger(__name__)
 
@@ -63,10 +63,20 @@ class Warehouse:
         return name in self._known
 
     def read(self, name: str) -> DataFrame:
-        """Return a table as it is now; without rows when it was never written."""
-        if self.exists(name):
-            return self.spark.read.format("delta").load(self.path(name))
-        return self.spark.createDataFrame([], table_named(name).ddl)
+        """Return a table as it is now; without rows when it was never written.
+
+        Columns that an earlier version's table does not have are there, and empty.
+        """
+        from pyspark.sql import functions as F
+
+        if not self.exists(name):
+            return self.spark.createDataFrame([], table_named(name).ddl)
+        rows = self.spark.read.format("delta").load(self.path(name))
+        missing = {
+            column.name: F.lit(None).cast(column.type)
+            for column in self._missing(name, rows.columns)
+        }
+        return rows.withColumns(missing) if missing else rows
 
     def version(self, name: str) -> int:
         """Return the Delta version of a table; -1 when it was never written."""
@@ -243,15 +253,19 @@ class Warehouse:
         """Add columns that an earlier version's table does not have; they are empty."""
         if name in self._is_complete:
             return
-        found = set(self.read(name).columns)
-        missing = [c for c in table_named(name).columns if c.name not in found]
-        for column in missing:
+        found = self.spark.read.format("delta").load(self.path(name)).columns
+        for column in self._missing(name, found):
             self.spark.sql(
                 f"ALTER TABLE delta.`{self.path(name)}` ADD COLUMNS "
                 f"({column.name} {column.type} COMMENT '{column.comment}')"
             )
             _logger.info("added a column table=%s column=%s", name, column.name)
         self._is_complete.add(name)
+
+    @staticmethod
+    def _missing(name: str, found: Sequence[str]) -> list[Column]:
+        """Return the declared columns that a table does not have."""
+        return [c for c in table_named(name).columns if c.name not in found]
 
     def _log(self, name: str, how: str, started: float) -> None:
         _logger.debug(

@@ -16,14 +16,20 @@ from packed_tables import (
     write_features,
     write_tables,
 )
-from planted_correspondence import planted_correspondence
+from planted_correspondence import PLANTED_VIEWS, planted_correspondence
 
 from acav_spark.context import StageContext
 from acav_spark.errors import StageError
+from acav_spark.selection.contrastive import checked_settings
+from acav_spark.selection.contrastive_job import ContrastiveMethod
 from acav_spark.selection.heads_file import read_heads
 from acav_spark.selection.job import select_clips
+from acav_spark.selection.scored_job import ScoredClips
+from acav_spark.storage import Folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pyspark.sql import Row, SparkSession
 
     from acav_spark.selection.contrastive import ProjectionHeads
@@ -88,7 +94,8 @@ def test_the_best_by_the_kept_heads_are_selected_and_extended(
     picks = picks_of(context)
     assert [row["clip_id"] for row in picks] == [ids[row] for row in order[:200]]
     assert {row["method"] for row in picks} == {"contrastive"}
-    assert result.metrics["least_score"] == scores[order[199]]
+    np.testing.assert_array_equal([row["score"] for row in picks], scores[order[:200]])
+    assert result.metrics["n_scored"] == N_CLIPS
     assert corresponds[order[:200]].mean() > 0.9
     assert len(heads.losses) == 25
     assert heads.losses[-1] < heads.losses[0]
@@ -107,20 +114,26 @@ def test_the_best_by_the_kept_heads_are_selected_and_extended(
 
 
 def test_what_cannot_be_trained_is_refused_before_anything_is_read(
-    make_scored: MakeContext,
+    spark: SparkSession, tmp_path: Path
 ) -> None:
-    for settings, words in (
-        (("contrastive.batch_size=601",), r"at least .*batch_size \(601\).*got 600"),
-        (("contrastive.n_processes=3",), r"expected 3 tasks .*Set spark.master to"),
-        (("contrastive.layers=[extractor_0, nobody]",), "expected names of extractors"),
-        (
-            ("contrastive.layers=[extractor_0, 'extractor_0 layer 1']",),
-            "views of two extractors",
-        ),
+    context = StageContext(spark, settings_for(tmp_path / "new", "nowhere"))
+    clips = ScoredClips(context, spark.range(0), N_CLIPS, Folder(str(tmp_path)))
+    for batch_size, n_processes, words in (
+        (N_CLIPS + 1, 1, r"at least .*batch_size \(601\) clips to train on, got 600"),
+        (30, 64, r"expected 64 tasks .* of master .* Set spark.master to local\[64\]"),
     ):
-        context = make_scored(
-            "selection.name=refused", *(f"selection.{one}" for one in settings)
+        settings = checked_settings(
+            dimensions=4,
+            temperature=0.1,
+            learning_rate=1e-3,
+            n_epochs=1,
+            batch_size=batch_size,
+            standardise=True,
+            seed=0,
+        )
+        method = ContrastiveMethod(
+            PLANTED_VIEWS, settings, max_rows=1_000, n_processes=n_processes
         )
         with pytest.raises(StageError, match=words):
-            select_clips(context)
-    assert not context.folder.list("_scorers/refused")
+            method.fit(clips)
+    assert not list(tmp_path.glob("contrastive*"))

@@ -166,6 +166,21 @@ def test_columns_that_do_not_fit_are_named(
         warehouse.insert("clips", rows)
 
 
+def test_a_table_of_an_earlier_version_has_the_columns_that_came_since(
+    spark: SparkSession, warehouse: Warehouse
+) -> None:
+    former = "selection STRING, rank LONG, clip_id STRING, gain DOUBLE"
+    rows = spark.createDataFrame([("main", 1, "a", 0.5)], former)
+    rows.write.format("delta").save(warehouse.path("selections"))
+
+    (row,) = warehouse.read("selections").collect()
+
+    assert (row["gain"], row["score"]) == (0.5, None)
+    warehouse._ensure("selections")
+    stored = spark.read.format("delta").load(warehouse.path("selections"))
+    assert {"gain", "score"} <= set(stored.columns)
+
+
 def test_every_table_can_be_created_with_its_constraints_and_comments(
     spark: SparkSession, warehouse: Warehouse
 ) -> None:

@@ -113,7 +113,7 @@ def test_a_key_given_twice_is_refused_with_both_lines(problems_of: ProblemsOf) -
         ("selection: {size: 0}", "expected a count of at least 1, or a share"),
         (
             "selection: {method: best}",
-            "'pmi', 'random', got text 'best'",
+            "'ranking_l2', 'similarity', got text 'best'",
         ),
         ("selection: {pairing: [[0, 0]]}", "two different view positions from 0, got"),
         ("selection: {pairing: all}", "or a list of pairs of view positions"),
@@ -129,6 +129,15 @@ def test_a_key_given_twice_is_refused_with_both_lines(problems_of: ProblemsOf) -
             "selection: {engine: broadcast, method: random}",
             "expected method batch_greedy with engine broadcast",
         ),
+        (
+            "selection: {method: ranking_cos, weights: exp(1)}",
+            "expected weights uniform with method ranking_cos",
+        ),
+        (
+            "selection: {similarity: {pairs: [[a, a]]}}",
+            "expected two different names in each pair, got [['a', 'a']]",
+        ),
+        ("selection: {ranking: {n_components: 0}}", "a whole number of at least 1"),
         ("selection: {allow_fewer: 1}", "expected true or false, got 1."),
         ("features: {extractors: []}", "expected a list of at least 1 item"),
         ("features: {extractors: [vggish]}", "Write {name: vggish}."),
@@ -434,3 +443,15 @@ def test_a_tilde_is_the_home_folder_as_no_shell_puts_it_in_an_override(
     config = load_config(None, ["input.uri=~/videos", "storage.root=~/tables"]).config
     assert config.input.uri == f"{tmp_path}/videos"
     assert config.storage.root == f"{tmp_path}/tables"
+
+
+def test_the_objective_names_the_algorithm_that_maximises_it() -> None:
+    loaded = load_config(None, ["selection.method=mutual_information"])
+
+    assert loaded.config.selection.method == "batch_greedy"
+
+
+def test_methods_that_score_by_features_run_with_either_engine() -> None:
+    for engine in ("driver", "broadcast"):
+        settings = ["selection.method=similarity", f"selection.engine={engine}"]
+        assert load_config(None, settings).config.selection.engine == engine

@@ -13,6 +13,7 @@ from acav_spark.report import (
     Correspondence,
     EpochCurve,
     FunnelStep,
+    ScoreProgress,
     SeedResult,
     SelectionProgress,
 )
@@ -24,6 +25,7 @@ from acav_spark.report.charts import (
     inertia_chart,
     objective_chart,
     precision_chart,
+    score_chart,
 )
 
 
@@ -116,6 +118,15 @@ def test_large_panels_label_their_axes() -> None:
 def test_figures_along_the_selection_name_their_units() -> None:
     assert "objective (nats)" in texts(objective_chart(progress(5)))
     assert "gain of a pick (millinats)" in texts(gain_chart(progress(5)))
+
+
+def test_scores_fall_along_their_ranks() -> None:
+    svg = score_chart(ScoreProgress(np.arange(1, 51), -np.arange(50.0), "similarity"))
+
+    points = path_of(svg, "score")
+    assert points[0][1] < points[-1][1]
+    assert points[0][0] < points[-1][0]
+    assert "score of a pick" in texts(svg)
 
 
 def test_the_objective_rises_with_equal_gains() -> None:

@@ -25,6 +25,7 @@ from acav_spark.report import (
     FunnelStep,
     ReasonCount,
     ReportData,
+    ScoreProgress,
     SeedResult,
     SelectionProgress,
     StageRun,
@@ -337,6 +338,20 @@ def test_a_selection_of_no_clip_has_no_progress(full: ReportData) -> None:
     html = render_report(dataclasses.replace(full, progress=empty))
 
     assert "objective (nats)" not in html
+
+
+def test_a_selection_by_scores_has_scores_in_place_of_an_objective(
+    full: ReportData,
+) -> None:
+    scores = ScoreProgress(np.arange(1, 4), np.array([0.9, 0.7, 0.2]), "ranking_cos")
+
+    html = render_report(dataclasses.replace(full, progress=scores))
+
+    assert "score of a pick" in html
+    assert "<em>ranking_cos</em>" in html
+    assert "objective (nats)" not in html
+    assert "mutual information of the clusterings" not in html
+    assert Page(html).open == []
 
 
 def test_each_number_of_the_funnel_stands_once_in_its_section(html: str) -> None:

@@ -172,8 +172,11 @@ def test_standardisation_of_numbers_far_from_zero() -> None:
 
     np.testing.assert_allclose(standard.mean, [2_002, 1])
     np.testing.assert_allclose(standard.inverse, [1 / (8 / 3) ** 0.5, 0])
-    applied = standard.apply(values)
+    applied = standard.apply(values, np.arange(3))
     np.testing.assert_allclose(applied[:, 0], [-(1.5**0.5), 0, 1.5**0.5], rtol=1e-6)
+    whole = np.ones((4, 2), np.float32)
+    standard.apply(whole, np.array([1, 1]))
+    assert (whole == 1).all(), "rows are copied"
 
 
 def test_an_epoch_takes_every_row_once_but_the_remainder() -> None:

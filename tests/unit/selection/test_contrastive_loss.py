@@ -12,6 +12,7 @@ from acav_spark.selection.contrastive_loss import (
     gradient_through_lengths,
     normalised,
 )
+from acav_spark.selection.kernels.amsgrad import amsgrad_step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,3 +116,28 @@ def test_a_vector_of_zeros_has_no_direction_and_no_infinity() -> None:
     directions, _ = normalised(np.zeros((1, 3), np.float32))
 
     np.testing.assert_array_equal(directions, 0)
+
+
+def test_a_step_of_amsgrad_keeps_the_largest_second_moment() -> None:
+    """By hand: gradients 1 and 0, beta_1 = .5, beta_2 = .75, learning rate .1."""
+    state = [np.zeros(1, np.float32) for _ in range(5)]
+    parameters, gradient, first, second, largest = state
+    for step, value in ((1, 1.0), (2, 0.0)):
+        gradient[:] = value
+        amsgrad_step(
+            parameters,
+            gradient,
+            first,
+            second,
+            largest,
+            np.float32(0.1 / (1 - 0.5**step)),
+            np.float32(1 / np.sqrt(1 - 0.75**step)),
+            np.float32(0.5),
+            np.float32(0.75),
+            np.float32(0),
+        )
+    # Moments .5 and .25, then .25 and .1875; but the largest stays .25.
+    assert (first[0], second[0], largest[0]) == (0.25, 0.1875, 0.25)
+    moved = 0.2 * 0.5 / np.sqrt(0.25 / 0.25)
+    moved += (0.1 / 0.75) * 0.25 / np.sqrt(0.25 / 0.4375)
+    assert parameters[0] == pytest.approx(-moved, rel=1e-6)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import joint_training
 import numpy as np
 import pytest
-from joint_training import BATCH, N_PROCESSES
-from planted_correspondence import planted_correspondence
+from joint_training import BATCH, N_CLIPS, N_PROCESSES
+from planted_correspondence import planted_correspondence, stage_correspondence
 from scipy.stats import spearmanr
 
 from acav_spark.errors import DependencyError
@@ -32,8 +32,10 @@ def by_rank(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def alone() -> dict[str, NDArray[np.float64]]:
-    return joint_training.found_by(Alone())
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, NDArray[np.float64]]:
+    folder = tmp_path_factory.mktemp("alone")
+    stage_correspondence(folder / "of_1", N_CLIPS, BATCH, 1)
+    return joint_training.found_by(Alone(), folder)
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient", "mean", "inverse"])
@@ -46,7 +48,7 @@ def test_gradients_and_moments_are_those_of_one_process(
     np.testing.assert_array_equal(by_rank[0][what], by_rank[3][what])
 
 
-@pytest.mark.parametrize("what", ["scores", "class_scores"])
+@pytest.mark.parametrize("what", ["scores", "class_scores", "shared_scores"])
 def test_clips_are_ranked_as_by_one_process(
     by_rank: list[Any], alone: dict[str, NDArray[np.float64]], what: str
 ) -> None:
