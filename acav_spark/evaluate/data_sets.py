@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from acav_spark.errors import ConfigError
+from acav_spark.evaluate.corpus_model import CorpusModel
 from acav_spark.evaluate.experiments import CLASS_LEVEL
-from acav_spark.evaluate.made_corpus import CorpusModel, made_corpus
+from acav_spark.evaluate.made_corpus import made_corpus
 from acav_spark.evaluate.made_features import made_sets
 from acav_spark.evaluate.problem import problem_of_corpus, problem_of_sets
 
