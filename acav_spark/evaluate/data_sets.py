@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from acav_spark.errors import ConfigError
+from acav_spark.evaluate.corpus_model import CorpusModel
 from acav_spark.evaluate.experiments import CLASS_LEVEL
-from acav_spark.evaluate.made_corpus import CorpusModel, made_corpus
+from acav_spark.evaluate.made_corpus import made_corpus
 from acav_spark.evaluate.made_features import made_sets
 from acav_spark.evaluate.problem import problem_of_corpus, problem_of_sets
 
@@ -83,12 +84,6 @@ def check(name: str, source: DataSource) -> None:
         msg = f"--sets: expected some of {', '.join(DATA_SETS)}, got {name!r}."
         raise ConfigError(msg)
     if name in (MADE, MADE_IDS):
-        if source.negatives != "whole":
-            msg = (
-                f"--negatives: expected whole for {name}, got {source.negatives}. "
-                "Name other sets by --sets."
-            )
-            raise ConfigError(msg)
         return
     folder = "videos" if name == CLIPS else "datasets"
     if source.data is None or not (source.data / folder).is_dir():
@@ -118,7 +113,7 @@ def problems(name: str, source: DataSource) -> Iterator[Problem]:
 
 
 def _made(source: DataSource) -> Iterator[Problem]:
-    model = _QUICK if source.is_quick else _MADE
+    model = _broken(_QUICK if source.is_quick else _MADE, source)
     n_pairs = _QUICK_PAIRS if source.is_quick else _MADE_PAIRS
     name = _name(MADE, source)
     for train, test in made_sets(n_pairs, model, name=name, n_runs=source.n_runs):
@@ -126,13 +121,18 @@ def _made(source: DataSource) -> Iterator[Problem]:
 
 
 def _made_ids(source: DataSource) -> Iterator[Problem]:
-    model = _QUICK_IDS if source.is_quick else CorpusModel()
+    model = _broken(_QUICK_IDS if source.is_quick else CorpusModel(), source)
     n_clips = _QUICK_IDS_CLIPS if source.is_quick else _MADE_IDS_CLIPS
     for run in range(source.n_runs):
         corpus = made_corpus(n_clips, model, seed=run)
         yield problem_of_corpus(
             _name(MADE_IDS, source), run, corpus, selected_share=_MADE_IDS_SHARE
         )
+
+
+def _broken(model: CorpusModel, source: DataSource) -> CorpusModel:
+    """Return a model whose pairs are broken as asked for."""
+    return replace(model, negatives=source.negatives)
 
 
 def _name(name: str, source: DataSource) -> str:

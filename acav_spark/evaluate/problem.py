@@ -123,7 +123,7 @@ def problem_of_corpus(
     return Problem(
         name=name,
         run=run,
-        negatives="whole",
+        negatives=model.negatives,
         network="made cluster ids",
         is_positive=corpus.is_positive,
         classes=corpus.first_classes.astype(np.int64),

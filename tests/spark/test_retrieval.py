@@ -118,7 +118,6 @@ def test_results_come_back_as_they_were_and_lines_are_replaced(
         (["--methods", "clustering"], "--methods: expected some of random"),
         (["--sets", "imagenet"], "--sets: expected some of cifar10_rotation"),
         (["--sets", "clips"], "--data: expected a folder with 'videos'"),
-        (["--sets", "made", "--negatives", "per_layer"], "expected whole for made"),
         (["--negatives", "some"], "--negatives: expected whole or per_layer"),
         (["--sets", "made_ids", "--parts", "table1"], "--parts: expected a part"),
     ],

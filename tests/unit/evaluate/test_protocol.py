@@ -161,11 +161,24 @@ def test_hashes_tell_what_shapes_a_result() -> None:
     assert result_hash(planted_problem(seed=1), _cell("mutual_information")) != base
 
 
-def test_a_changed_vector_changes_the_fingerprint() -> None:
+def test_without_classes_clusters_of_the_last_layer_are_counted() -> None:
+    problem = planted_problem()
+    unknown = replace(problem, classes=np.full(len(problem), -1))
+    (by_class,) = evaluate(problem, [_cell("pmi")])
+    (by_cluster,) = evaluate(unknown, [_cell("pmi")])
+    assert (by_class.groups, by_cluster.groups) == ("classes", "clusters")
+    # The last layer shows classes without error: the numbers are those of classes.
+    assert by_cluster.n_groups_covered == by_class.n_groups_covered == 4
+    assert by_cluster.entropy_nats == pytest.approx(by_class.entropy_nats)
+    assert by_cluster.precision == by_class.precision
+
+
+@pytest.mark.parametrize("side", ["first", "second"])
+def test_a_changed_vector_changes_the_fingerprint(side: str) -> None:
     train, test = planted_set(is_test=False), planted_set()
     before = problem_of_sets(train, test).fingerprint
     assert problem_of_sets(train, test).fingerprint == before
-    test.second.pool[1][7, 0] += 1
+    getattr(test, side).pool[1][7, 0] += 1
     assert problem_of_sets(train, test).fingerprint != before
 
 
