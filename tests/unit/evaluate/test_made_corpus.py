@@ -159,6 +159,9 @@ def test_looks_tie_views_of_a_side_and_no_others() -> None:
 
     assert share_of_commonest(0, 4) == 1
     assert share_of_commonest(5, 9) == 1
+    # By relabellings of their own: a look is no class by another name.
+    shown = shown_classes(corpus)
+    assert (shown[:, 0] == shown[:, 4]).mean() < 0.3
     # A twentieth, and what the largest of 20 counts near 75 is beyond that.
     assert share_of_commonest(0, 5) < 0.08
 
