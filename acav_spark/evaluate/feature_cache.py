@@ -6,10 +6,10 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import tempfile
 import time
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ from acav_spark.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -138,12 +139,12 @@ def _write(
 ) -> None:
     arrays: dict[str, NDArray[np.generic]] = {_KEY: np.array(_text(key))}
     arrays |= {f"layer_{i + 1}": layer for i, layer in enumerate(layers)}
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with part.open("xb") as file:
             np.savez(file, allow_pickle=False, **arrays)
             file.flush()
             os.fsync(file.fileno())
-        Path(part).replace(path)
+        part.replace(path)
     finally:
-        Path(part).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)

@@ -32,7 +32,7 @@ def hash_order(n: int, seed: int, purpose: str) -> NDArray[np.int64]:
     Examples
     --------
     >>> hash_order(5, 0, "classes").tolist()
-    [2, 3, 1, 0, 4]
+    [1, 2, 0, 4, 3]
     """
     hashes = [stable_hash(seed, f"{purpose}:{i}") for i in range(n)]
     return np.argsort(np.array(hashes, np.int64), kind="stable").astype(np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -78,6 +78,20 @@ def test_what_fails_leaves_nothing(tmp_path: Path, counted: Counted) -> None:
     assert list(tmp_path.iterdir()) == []
     cache.layers("pool", KEY, counted)
     assert counted.n_calls == 1
+
+
+def test_a_file_that_is_cut_off_while_it_is_written_leaves_nothing(
+    tmp_path: Path, counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: IO[bytes], **_: object) -> None:
+        file.write(b"half of it")
+        msg = "no space left"
+        raise OSError(msg)
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="no space left"):
+        FeatureCache(tmp_path).layers("pool", KEY, counted)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_broken_file_is_no_features(tmp_path: Path, counted: Counted) -> None:
