@@ -111,8 +111,8 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "select_clips",
         "acav_spark.selection.job",
-        "Choose the clips that maximise mutual information.",
-        ("packed", "codebooks"),
+        "Choose the clips that maximise mutual information, or by selection.method.",
+        ("packed", "codebooks", "features"),
         ("selections", "contingency"),
     ),
     Stage(

@@ -121,7 +121,7 @@ class ContrastiveMethod:
         clips.scratch.delete(_STAGED)
         uri = f"{clips.scratch.uri}/{_STAGED}"
         sample = clips.sample(self.max_rows, self.training.seed)
-        numbered = _numbered(sample, self)
+        numbered = numbered_clips(sample, self)
         if n_rows <= _MOST_BROADCAST:
             numbered = F.broadcast(numbered)
         rows = clips.vectors(sample, self.views).join(numbered, "clip_id")
@@ -167,7 +167,7 @@ class ContrastiveMethod:
             raise StageError(msg)
 
 
-def _numbered(sample: DataFrame, method: ContrastiveMethod) -> DataFrame:
+def numbered_clips(sample: DataFrame, method: ContrastiveMethod) -> DataFrame:
     """Return ``clip_id``, ``position`` by hash, and the ``process`` that reads it.
 
     Places of a batch are shared as ``share_of`` does; ids alone pass through the one

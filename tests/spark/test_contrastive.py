@@ -21,7 +21,8 @@ from planted_correspondence import PLANTED_VIEWS, planted_correspondence
 from acav_spark.context import StageContext
 from acav_spark.errors import StageError
 from acav_spark.selection.contrastive import checked_settings
-from acav_spark.selection.contrastive_job import ContrastiveMethod
+from acav_spark.selection.contrastive_job import ContrastiveMethod, numbered_clips
+from acav_spark.selection.contrastive_training import share_of
 from acav_spark.selection.heads_file import read_heads
 from acav_spark.selection.job import select_clips
 from acav_spark.selection.scored_job import ScoredClips
@@ -113,6 +114,38 @@ def test_the_best_by_the_kept_heads_are_selected_and_extended(
     assert heads_of(more)[:2] == (name, data), "trained once"
 
 
+def method_of(batch_size: int, n_processes: int) -> ContrastiveMethod:
+    settings = checked_settings(
+        dimensions=4,
+        temperature=0.1,
+        learning_rate=1e-3,
+        n_epochs=1,
+        batch_size=batch_size,
+        standardise=True,
+        seed=0,
+    )
+    return ContrastiveMethod(
+        PLANTED_VIEWS, settings, max_rows=1_000, n_processes=n_processes
+    )
+
+
+def test_clips_are_numbered_by_hash_and_shared_by_their_places(
+    spark: SparkSession,
+) -> None:
+    clips = spark.range(0, 53).selectExpr("concat('clip ', id) AS clip_id")
+
+    rows = numbered_clips(clips, method_of(10, 4)).collect()
+
+    assert sorted(row["position"] for row in rows) == list(range(53))
+    for row in rows:
+        share = share_of(10, row["process"], 4)
+        assert share.start <= row["position"] % 10 < share.stop
+    assert {row["process"] for row in rows} == {0, 1, 2, 3}
+    by_position = sorted(rows, key=lambda row: int(row["position"]))
+    names = [int(row["clip_id"].split()[1]) for row in by_position]
+    assert names != sorted(names)
+
+
 def test_what_cannot_be_trained_is_refused_before_anything_is_read(
     spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -122,18 +155,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_read(
         (N_CLIPS + 1, 1, r"at least .*batch_size \(601\) clips to train on, got 600"),
         (30, 64, r"expected 64 tasks .* of master .* Set spark.master to local\[64\]"),
     ):
-        settings = checked_settings(
-            dimensions=4,
-            temperature=0.1,
-            learning_rate=1e-3,
-            n_epochs=1,
-            batch_size=batch_size,
-            standardise=True,
-            seed=0,
-        )
-        method = ContrastiveMethod(
-            PLANTED_VIEWS, settings, max_rows=1_000, n_processes=n_processes
-        )
+        method = method_of(batch_size, n_processes)
         with pytest.raises(StageError, match=words):
             method.fit(clips)
     assert not list(tmp_path.glob("contrastive*"))

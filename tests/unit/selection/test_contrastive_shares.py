@@ -94,7 +94,7 @@ def test_a_training_that_fails_in_a_task_says_what_to_do(tmp_path: Path) -> None
 
     with (
         np.errstate(all="ignore"),
-        pytest.raises(StageError, match="select_clips: contrastive: .* Lower"),
+        pytest.raises(StageError, match=r"select_clips: contrastive: .* Lower"),
     ):
         train_share(share, N_CLIPS, settings, Alone())
 
