@@ -48,6 +48,9 @@ def retrieval(
         typer.Option("--parts", help="Tables and figures, by commas; else all."),
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Runs of each data set.")] = 5,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Runs that are computed at once.")
+    ] = 1,
     negatives: Annotated[
         str, typer.Option(help="How pairs are broken: whole, or per_layer.")
     ] = "whole",
@@ -87,6 +90,7 @@ def retrieval(
         sets=_names(sets),
         methods=_names(methods),
         parts=_names(parts),
+        n_processes=processes,
     )
     with opened(options) as context:
         folder = Folder(output or f"{context.folder.uri}/{FOLDER}")

@@ -7,7 +7,13 @@ the paper's section 4. ``acav evaluate retrieval`` runs them; here they are func
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from acav_spark.evaluate.data_sets import DataSource
+    from acav_spark.evaluate.results import RetrievalResult, summaries
+    from acav_spark.evaluate.retrieval import RetrievalOptions, run_retrieval
+    from acav_spark.evaluate.retrieval_set import RetrievalSet, Side
 
 _LAZY = {
     "DataSource": "data_sets",

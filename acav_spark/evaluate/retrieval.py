@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
+
+from threadpoolctl import threadpool_limits
 
 from acav_spark.errors import ConfigError, DependencyError
 from acav_spark.evaluate import data_sets
@@ -15,7 +20,7 @@ from acav_spark.evaluate.protocol import evaluate
 from acav_spark.progress import SilentReporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from acav_spark.evaluate.data_sets import DataSource
     from acav_spark.evaluate.experiments import Cell
@@ -39,6 +44,9 @@ class RetrievalOptions:
         Names of methods; empty for all.
     parts : sequence of str
         Tables and figures; empty for all.
+    n_processes : int, default 1
+        Runs of a data set that are computed at once, each in a process of its own; it
+        changes no result. A script needs ``if __name__ == "__main__"`` for it.
 
     Raises
     ------
@@ -52,6 +60,7 @@ class RetrievalOptions:
     sets: Sequence[str] = ()
     methods: Sequence[str] = ()
     parts: Sequence[str] = ()
+    n_processes: int = 1
     _plan: dict[str, list[Cell]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -64,9 +73,13 @@ class RetrievalOptions:
             if unknown:
                 msg = f"{option}: expected some of {', '.join(known)}; got {unknown}."
                 raise ConfigError(msg)
-        if self.source.n_runs < 1:
-            msg = f"--runs: expected at least 1, got {self.source.n_runs}."
-            raise ConfigError(msg)
+        for option, number in (
+            ("--runs", self.source.n_runs),
+            ("--processes", self.n_processes),
+        ):
+            if number < 1:
+                msg = f"{option}: expected at least 1, got {number}."
+                raise ConfigError(msg)
         is_quick = self.source.is_quick
         usual = (
             [data_sets.MADE, data_sets.MADE_IDS]
@@ -162,11 +175,53 @@ def run_retrieval(
             n_done += 1
             reporter.at(n_done)
 
-        for problem in data_sets.problems(name, options.source):
-            of_run = evaluate(problem, cells, done=done, progress=told)
-            _logger.info("done set=%s run=%d n=%d", name, problem.run, len(of_run))
+        for of_run in _runs(name, cells, options, done, told):
+            _logger.info("done set=%s n=%d", name, len(of_run))
             if store is not None:
                 store(of_run)
             results += of_run
         reporter.finish()
     return results
+
+
+def _runs(
+    name: str,
+    cells: Sequence[Cell],
+    options: RetrievalOptions,
+    done: Mapping[str, RetrievalResult],
+    told: Callable[[], None],
+) -> Iterator[list[RetrievalResult]]:
+    """Yield the results of each run of a data set, in order."""
+    source = options.source
+    if options.n_processes == 1:
+        for problem in data_sets.problems(name, source):
+            yield evaluate(problem, cells, done=done, progress=told)
+        return
+    # What all runs share and is computed once, features, is kept afterwards.
+    next(data_sets.problems(name, source))
+    # A forked process would share the driver's connection to the JVM.
+    pool = ProcessPoolExecutor(options.n_processes, mp_context=get_context("spawn"))
+    try:
+        for future in [
+            pool.submit(_run_apart, name, source, run, cells, done)
+            for run in range(source.n_runs)
+        ]:
+            results = future.result()
+            for _ in cells:
+                told()
+            yield results
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _run_apart(
+    name: str,
+    source: DataSource,
+    run: int,
+    cells: Sequence[Cell],
+    done: Mapping[str, RetrievalResult],
+) -> list[RetrievalResult]:
+    """Return the results of one run, computed by one core."""
+    problem = next(islice(data_sets.problems(name, source), run, None))
+    with threadpool_limits(1):
+        return evaluate(problem, cells, done=done)

@@ -100,6 +100,20 @@ def test_quick_results_are_kept_apart(results: list[RetrievalResult]) -> None:
     assert {r.data_set for r in results} == {"made_quick", "made_ids_quick"}
 
 
+def test_processes_change_no_result(
+    results: list[RetrievalResult], tmp_path: Path
+) -> None:
+    source = DataSource(data=None, cache=tmp_path, n_runs=2, is_quick=True)
+    options = RetrievalOptions(
+        source=source, sets=["made_ids"], methods=["random", "pmi"], n_processes=2
+    )
+    apart = run_retrieval(options)
+    first = [r for r in results if r.part == "made" and r.method in ("random", "pmi")]
+    assert [(r.run, r.label, r.precision, r.result_hash) for r in apart] == [
+        (r.run, r.label, r.precision, r.result_hash) for r in first
+    ]
+
+
 def test_a_rerun_returns_the_same_without_computing(
     results: list[RetrievalResult], tmp_path: Path
 ) -> None:
