@@ -138,7 +138,7 @@ def _measured(problem: Problem, cell: Cell, key: str) -> RetrievalResult:
         entropy_nats=diversity.selected_positives.entropy,
         paper_precision=None,
         seconds=seconds,
-        result_hash=key,
+        stage_hash=key,
         curve=_curve(is_right),
     )
 

@@ -51,7 +51,7 @@ class RetrievalResult:
         What the paper prints, 0 to 1.
     seconds : float
         Processor time of the method, without clustering.
-    result_hash : str
+    stage_hash : str
         Hash of everything that shapes the result.
     curve : tuple of CurvePoint
         Precision along the picks; empty where it is not asked for.
@@ -78,7 +78,7 @@ class RetrievalResult:
     entropy_nats: float
     paper_precision: float | None
     seconds: float
-    result_hash: str
+    stage_hash: str
     curve: tuple[CurvePoint, ...] = field(default=(), repr=False)
     run_id: str = field(default="", compare=False)
 

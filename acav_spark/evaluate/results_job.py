@@ -108,7 +108,7 @@ def _literal(value: object) -> str:
 
 
 def _curve_key(row: Row) -> tuple[object, ...]:
-    return (*(row[name] for name in _LINE), row["result_hash"])
+    return (*(row[name] for name in _LINE), row["stage_hash"])
 
 
 def _columns(result: RetrievalResult) -> dict[str, Any]:

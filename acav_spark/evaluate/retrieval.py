@@ -162,8 +162,8 @@ def run_retrieval(
     done: dict[str, RetrievalResult] = {}
     for result in known:
         # Of one result in several places, the one with a curve serves all.
-        if result.curve or result.result_hash not in done:
-            done[result.result_hash] = result
+        if result.curve or result.stage_hash not in done:
+            done[result.stage_hash] = result
     reporter = reporter or SilentReporter()
     results: list[RetrievalResult] = []
     for name, cells in options.plan.items():

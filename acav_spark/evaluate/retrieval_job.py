@@ -41,7 +41,7 @@ def evaluate_retrieval(
         All results of the plan.
     """
     known = read_results(context.warehouse)
-    hashes = {(line_of(result), result.run): result.result_hash for result in known}
+    hashes = {(line_of(result), result.run): result.stage_hash for result in known}
     text = repr((sorted(options.plan), options.methods, options.parts))
     stage_hash = hashlib.sha256(text.encode()).hexdigest()[:16]
     n_new = 0
@@ -52,7 +52,7 @@ def evaluate_retrieval(
             new = [
                 result
                 for result in results
-                if hashes.get((line_of(result), result.run)) != result.result_hash
+                if hashes.get((line_of(result), result.run)) != result.stage_hash
             ]
             write_results(context.warehouse, new, opened.run_id, known=known)
             n_new += len(new)

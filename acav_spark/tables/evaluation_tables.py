@@ -37,7 +37,7 @@ RETRIEVAL_RESULTS = Table(
         Column("entropy_nats", "DOUBLE", "Entropy of groups that were found.", False),
         Column("paper_precision", "DOUBLE", "What the paper prints, 0 to 1."),
         Column("seconds", "DOUBLE", "Processor time, without clustering.", False),
-        Column("result_hash", "STRING", "Hash of pairs, vectors, settings.", False),
+        Column("stage_hash", "STRING", "Hash of pairs, vectors, settings.", False),
         RUN,
     ),
     {
@@ -55,7 +55,7 @@ RETRIEVAL_CURVES = Table(
         *_LINE,
         Column("n_selected", "BIGINT", "Picks so far.", False),
         Column("precision", "DOUBLE", "Of these, those that belong together.", False),
-        Column("result_hash", "STRING", "Hash of pairs, vectors, settings.", False),
+        Column("stage_hash", "STRING", "Hash of pairs, vectors, settings.", False),
         RUN,
     ),
     {"precision_is_share": "precision >= 0 AND precision <= 1"},

@@ -126,7 +126,7 @@ def test_what_is_done_is_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> 
     cells = [_cell("pmi"), _cell("pmi", label="again"), _cell("pmi", combined)]
     first = evaluate(problem, cells)
     assert calls == ["bipartite", "combination"]
-    done = {result.result_hash: result for result in first}
+    done = {result.stage_hash: result for result in first}
     assert evaluate(problem, cells, done=done) == first
     assert calls == ["bipartite", "combination"]
     evaluate(planted_problem(seed=1), cells, done=done)
@@ -136,12 +136,12 @@ def test_what_is_done_is_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_result_without_its_curve_is_computed_for_a_figure() -> None:
     problem = planted_problem()
     of_table = evaluate(problem, [_cell("pmi")])
-    done = {result.result_hash: result for result in of_table}
+    done = {result.stage_hash: result for result in of_table}
     figure = replace(_cell("pmi"), part="figure3")
     (of_figure,) = evaluate(problem, [figure], done=done)
     assert not of_table[0].curve
     assert of_figure.curve[-1].n_selected == 100
-    assert of_figure.result_hash == of_table[0].result_hash
+    assert of_figure.stage_hash == of_table[0].stage_hash
 
 
 def test_hashes_tell_what_shapes_a_result() -> None:

@@ -109,8 +109,8 @@ def test_processes_change_no_result(
     )
     apart = run_retrieval(options)
     first = [r for r in results if r.part == "made" and r.method in ("random", "pmi")]
-    assert [(r.run, r.label, r.precision, r.result_hash) for r in apart] == [
-        (r.run, r.label, r.precision, r.result_hash) for r in first
+    assert [(r.run, r.label, r.precision, r.stage_hash) for r in apart] == [
+        (r.run, r.label, r.precision, r.stage_hash) for r in first
     ]
 
 

@@ -57,7 +57,7 @@ def _result(
         entropy_nats=float(np.log(3)),
         paper_precision=paper,
         seconds=0.1,
-        result_hash=f"{label}{run}",
+        stage_hash=f"{label}{run}",
         curve=tuple(CurvePoint(i + 1, share) for i, share in enumerate(curve)),
     )
 
