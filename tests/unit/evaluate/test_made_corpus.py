@@ -243,7 +243,7 @@ def test_planted_noise_gives_what_is_known_of_it() -> None:
 
     # A prototype had .306 and .890 (prior .2) to .965 (prior 1).
     assert precision("combination", None) < 0.4
-    assert precision("bipartite", 0.3) > 0.87
+    assert precision("bipartite", "recommended") > 0.97
 
 
 @pytest.mark.parametrize("negatives", ["whole", "per_layer"])
