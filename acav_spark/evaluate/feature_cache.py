@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import secrets
 import tempfile
 import time
 import zipfile
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from acav_spark.errors import ConfigError
+from acav_spark.evaluate.array_files import write_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -139,12 +138,4 @@ def _write(
 ) -> None:
     arrays: dict[str, NDArray[np.generic]] = {_KEY: np.array(_text(key))}
     arrays |= {f"layer_{i + 1}": layer for i, layer in enumerate(layers)}
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
-    try:
-        with part.open("xb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_arrays(path, arrays)
