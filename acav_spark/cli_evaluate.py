@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,7 +83,7 @@ def retrieval(
     chosen = RetrievalOptions(
         source=DataSource(
             data=data,
-            cache=cache or _cache_of(options),
+            cache=_cache_of(options, cache),
             n_runs=runs,
             negatives=_negatives(negatives),
             is_quick=quick,
@@ -115,8 +116,14 @@ def _negatives(name: str) -> Negatives:
     raise ConfigError(msg)
 
 
-def _cache_of(options: Options) -> Path:
-    """Return the folder of features where none is named: in a local warehouse."""
+def _cache_of(options: Options, named: Path | None) -> Path:
+    """Return the folder of features; where none is named, in a local warehouse."""
+    if named is not None:
+        # A path has one of the two slashes of an address.
+        if re.match(r"[a-z][a-z0-9+.-]*:/", str(named)):
+            msg = f"--cache: expected a local folder, got {named}. Name one."
+            raise ConfigError(msg)
+        return named
     root = options.load().storage.root
     if "://" in root:
         msg = (

@@ -119,6 +119,7 @@ def test_results_come_back_as_they_were_and_lines_are_replaced(
         (["--sets", "imagenet"], "--sets: expected some of cifar10_rotation"),
         (["--sets", "clips"], "--data: expected a folder with 'videos'"),
         (["--negatives", "some"], "--negatives: expected whole or per_layer"),
+        (["--cache", "s3://bucket"], "--cache: expected a local folder, got s3:/"),
         (["--sets", "made_ids", "--parts", "table1"], "--parts: expected a part"),
     ],
 )
