@@ -14,6 +14,8 @@ from acav_spark.selection import batch_greedy, pairs_for
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from acav_spark.selection.prior import Prior
+
 # Views that show the class and nothing else, of classes of equal size.
 PLAIN = CorpusModel(
     n_clusters=20, agreement=1.0, clean=0.4, partly=0.0, consistency=0.0, tail=0.0
@@ -229,7 +231,7 @@ def test_planted_noise_gives_what_is_known_of_it() -> None:
     )
     corpus = made_corpus(20_000, model)
 
-    def precision(pairing: str, prior: float | None) -> float:
+    def precision(pairing: str, prior: Prior) -> float:
         selection = batch_greedy(
             corpus.assignments,
             500,
