@@ -8,7 +8,7 @@ in common can be learned by linear projection heads and is not seen without lear
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
@@ -88,15 +88,10 @@ class MadeSet(RetrievalSet):
     assignments: NDArray[np.uint16] = field(kw_only=True)
     correspondence: NDArray[np.float32] = field(kw_only=True)
 
-    def taken(self, pairs: NDArray[np.int64]) -> MadeSet:
+    def taken(self, pairs: NDArray[np.int64]) -> Self:
         """Return the same set with these pairs alone, in this order."""
         return replace(
-            self,
-            first=replace(self.first, rows=self.first.rows[pairs]),
-            second=replace(self.second, rows=self.second.rows[pairs]),
-            is_positive=self.is_positive[pairs],
-            classes=self.classes[pairs],
-            sources=None if self.sources is None else self.sources[pairs],
+            super().taken(pairs),
             assignments=self.assignments[pairs],
             correspondence=self.correspondence[pairs],
         )

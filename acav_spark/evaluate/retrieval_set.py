@@ -8,7 +8,7 @@ non-corresponding pairs".
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
     import numpy as np
@@ -158,7 +158,7 @@ class RetrievalSet:
             for index in range(side.n_layers)
         ]
 
-    def taken(self, pairs: NDArray[np.int64]) -> RetrievalSet:
+    def taken(self, pairs: NDArray[np.int64]) -> Self:
         """Return the same set with these pairs alone, in this order."""
         return replace(
             self,
