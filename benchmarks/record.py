@@ -30,11 +30,14 @@ def installed_version(package: str) -> str | None:
 
 
 def _commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "HEAD"],  # noqa: S607 - found on PATH
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-    )
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - found on PATH
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=Path(__file__).parent,
+        )
+    except FileNotFoundError:  # a machine that has the files alone
+        return "unknown"
     return done.stdout.strip() or "unknown"

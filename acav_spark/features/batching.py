@@ -11,7 +11,9 @@ from acav_spark.errors import AcavError, DeviceMemoryError, MediaError, StageErr
 from acav_spark.features.extraction import Extracted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
     from acav_spark.features.extraction import Item
     from acav_spark.features.extractor import Extractor
@@ -86,11 +88,14 @@ def extract_batch(
     extractor: Extractor,
     pairs: Sequence[tuple[Item, DecodedClip]],
     size: BatchSize,
+    *,
+    begun: Callable[[], list[tuple[NDArray[np.float32], ...]]] | None = None,
 ) -> list[Extracted]:
     """Return what an extractor makes of some clips, one entry each, in order.
 
     A batch that does not fit into the device's memory, or on which the extractor
     raises an error, is halved until it goes through, or a single clip is to blame.
+    What was ``begun`` is waited for in place of extracting anew.
 
     Raises
     ------
@@ -101,7 +106,10 @@ def extract_batch(
         What else the extractor raises of the project's own errors: it cannot work.
     """
     try:
-        vectors = extractor.extract([clip for _, clip in pairs])
+        if begun is not None:
+            vectors = begun()
+        else:
+            vectors = extractor.extract([clip for _, clip in pairs])
     except DeviceMemoryError as error:
         _logger.warning(
             "%s: no device memory for %d clips at once; trying %d",

@@ -233,13 +233,9 @@ class Board:
         waited_s = 0.0
         with self._lock:
             while not self._is_stopped:
-                name = self._oldest()
+                name = self._oldest(list(self._waiting))
                 if name is not None and len(self._done) < _MAX_DONE:
-                    queue = self._waiting[name]
-                    n = min(len(queue), self._sizes[name].current)
-                    self._n_busy += 1
-                    taken = [queue.popleft()[1] for _ in range(n)]
-                    return Batch(name, taken), waited_s
+                    return self._taken(name), waited_s
                 if name is None and self._no_clip_will_come():
                     return None
                 started = time.perf_counter()
@@ -247,6 +243,21 @@ class Board:
                 if name is None:  # not the time in which results had no room
                     waited_s += time.perf_counter() - started
             return None
+
+    def next_full_batch(self) -> Batch | None:
+        """Return a whole batch, the one with the oldest clip; None if none is there.
+
+        For a device that is busy with the batch before: part of one would keep it from
+        a whole one, and waiting would keep results back that may be there sooner.
+        """
+        with self._lock:
+            sizes = self._sizes
+            name = self._oldest(
+                [n for n, q in self._waiting.items() if len(q) >= sizes[n].current]
+            )
+            if self._is_stopped or name is None or len(self._done) >= _MAX_DONE:
+                return None
+            return self._taken(name)
 
     def computed(self, batch: Batch, results: list[Extracted], times: Times) -> None:
         """Hand over the results of a batch, and give back the memory of its clips."""
@@ -271,9 +282,17 @@ class Board:
         decode_s, self._decode_s = self._decode_s, 0.0
         return Times(decode_s=decode_s)
 
-    def _oldest(self) -> str | None:
-        """Return the extractor for which a clip has waited longest."""
-        heads = {name: q[0][0] for name, q in self._waiting.items() if q}
+    def _taken(self, name: str) -> Batch:
+        """Take the clips of a batch, as many as there are, off an extractor's queue."""
+        queue = self._waiting[name]
+        n_clips = min(len(queue), self._sizes[name].current)
+        self._n_busy += 1
+        return Batch(name, [queue.popleft()[1] for _ in range(n_clips)])
+
+    def _oldest(self, names: Iterable[str]) -> str | None:
+        """Return, of some extractors, the one for which a clip has waited longest."""
+        waiting = self._waiting
+        heads = {name: waiting[name][0][0] for name in names if waiting[name]}
         return min(heads, key=heads.__getitem__) if heads else None
 
     def _no_clip_will_come(self) -> bool:

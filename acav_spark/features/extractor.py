@@ -36,9 +36,12 @@ class Extractor(Protocol):
     wants_gpu : bool
         Whether an accelerator makes it faster.
 
-    Two more are looked for and need not be there: ``preferred_batch`` (int), clips that
-    it should get at once to begin with, and ``placement_options`` (tuple of str),
-    options that say where it runs and never change a vector.
+    Three more are looked for and need not be there: ``preferred_batch`` (int), clips
+    that it should get at once to begin with; ``placement_options`` (tuple of str),
+    options that say where it runs and never change a vector; and ``begin(clips)``,
+    which queues their work on a device and returns at once a function without
+    arguments that waits for what ``extract(clips)`` returns, or None to have
+    ``extract`` called. While it waits, the next clips may have been begun.
     """
 
     name: str

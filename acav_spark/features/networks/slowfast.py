@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from acav_spark.errors import DependencyError
 from acav_spark.features.networks.base import (
     Network,
-    View,
     centre_crop,
     require_frames,
 )
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from acav_spark.features.networks.device import Place, View
     from acav_spark.media.types import DecodedClip
 
 __all__ = ["SlowFastR50"]
@@ -29,6 +29,15 @@ _N_FRAMES = 32
 _ALPHA = 4  # the fast pathway sees so many times the frames of the slow one
 _MEAN, _STD = 0.45, 0.225
 _N_STAGES = 5
+# PyTorchVideo's names of convolutions, and of the batch norms behind them.
+_NORMS = {
+    "conv": "norm",
+    "conv_a": "norm_a",
+    "conv_b": "norm_b",
+    "conv_c": "norm_c",
+    "branch1_conv": "branch1_norm",
+    "conv_fast_to_slow": "norm",
+}
 
 
 class SlowFastR50(Network):
@@ -63,8 +72,9 @@ class SlowFastR50(Network):
     video_sampling: VideoSampling | None = VideoSampling(
         short_side=_SIZE, n_frames=_N_FRAMES
     )
-    views_per_pass = 8
-    preferred_batch = 8
+    views_per_pass = 16
+    views_per_cpu_pass = 1
+    preferred_batch = 16
     published = Published(
         url="https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/"
         "SLOWFAST_8x8_R50.pyth",
@@ -93,17 +103,30 @@ class SlowFastR50(Network):
                 self.register_buffer("slow", chosen.long(), persistent=False)
 
             def forward(self, frames: torch.Tensor) -> list[torch.Tensor]:
-                fast = frames.permute(0, 4, 1, 2, 3).float().div(255)
-                fast = fast.sub(_MEAN).div(_STD)
+                # Of bytes, the product is in float32 at once.
+                fast = frames.permute(0, 4, 1, 2, 3) * (1 / (255 * _STD))
+                fast = fast.sub_(_MEAN / _STD)
                 pathways = [fast.index_select(2, self.slow), fast]
                 layers = []
                 for block in self.blocks:
                     pathways = block(pathways)
-                    means = [p.float().mean(dim=(2, 3, 4)) for p in pathways]
+                    means = [
+                        pathway.mean(dim=(2, 3, 4), dtype=torch.float32)
+                        for pathway in pathways
+                    ]
                     layers.append(torch.cat(means, dim=1))
                 return layers
 
         return Stages()
+
+    def _prepare(self, module: torch.nn.Module, place: Place) -> None:
+        from acav_spark.features.networks.flat_convolutions import (
+            flatten_convolutions,
+            fold_batch_norms,
+        )
+
+        fold_batch_norms(module, _NORMS)
+        flatten_convolutions(module, with_both=place.is_gpu)
 
     def _load(self, module: torch.nn.Module, path: Path) -> None:
         from acav_spark.features.networks.tensors import fit_tensors, read_tensors

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from acav_spark.errors import ConfigError
-from acav_spark.features.networks.base import Network, View, require_waveform
+from acav_spark.features.networks.base import Network, require_waveform
 from acav_spark.features.networks.log_mel import (
     RATE_HZ,
     examples,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from acav_spark.features.networks.device import View
     from acav_spark.media.types import DecodedClip
 
 __all__ = ["VGGish"]
@@ -74,6 +75,7 @@ class VGGish(Network):
     audio_sampling: AudioSampling | None = AudioSampling(sample_rate_hz=RATE_HZ)
     placement_options = (*PLACEMENT_OPTIONS, "pca")  # its hash is in the version
     views_per_pass = 64
+    views_per_cpu_pass = 16
     preferred_batch = 32
     published = Published(
         url="https://github.com/harritaylor/torchvggish/releases/download/v0.1/"
@@ -171,7 +173,7 @@ def vggish_module(*, has_pca: bool, quantise: bool) -> torch.nn.Module:
             for step in self.features:
                 x = step(x)
                 if isinstance(step, nn.MaxPool2d):
-                    layers.append(x.float().mean(dim=(2, 3)))
+                    layers.append(x.mean(dim=(2, 3), dtype=torch.float32))
             # The fully connected layers were trained with channels last.
             embedding = self.embeddings(x.permute(0, 2, 3, 1).flatten(1)).float()
             return [*layers, self._postprocessed(embedding)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from acav_spark.features.networks.base import Network, View, require_waveform
+from acav_spark.features.networks.base import Network, require_waveform
 from acav_spark.features.networks.convolutions import (
     litert_tensors,
     same_convolution,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from acav_spark.features.networks.device import View
     from acav_spark.media.types import DecodedClip
 
 __all__ = ["YAMNet"]
@@ -77,6 +78,7 @@ class YAMNet(Network):
     dimensions = (64, 128, 256, 512, 1024)
     audio_sampling: AudioSampling | None = AudioSampling(sample_rate_hz=RATE_HZ)
     views_per_pass = 128
+    views_per_cpu_pass = 16
     preferred_batch = 32
     published = Published(
         url="https://tfhub.dev/google/lite-model/yamnet/classification/tflite/1"
@@ -100,6 +102,7 @@ class YAMNet(Network):
 
 def yamnet_module() -> torch.nn.Module:
     """Return the network from (n, 15600) samples to its five layers, each (n, d)."""
+    import torch
     from torch import nn
 
     step = partial(same_convolution, activation=nn.functional.relu)
@@ -128,7 +131,7 @@ def yamnet_module() -> torch.nn.Module:
             for n_done, convolution in enumerate(self.steps, start=1):
                 x = convolution(x)
                 if n_done in self.ends:
-                    layers.append(x.float().mean(dim=(2, 3)))
+                    layers.append(x.mean(dim=(2, 3), dtype=torch.float32))
             return layers
 
     return Stages()
