@@ -17,6 +17,7 @@ from acav_spark.cli_support import (
     set_up_logging,
 )
 from acav_spark.errors import ConfigError
+from acav_spark.planning.networks import GPU_SHARE
 
 if TYPE_CHECKING:
     from acav_spark.planning.choosing import Measured
@@ -108,7 +109,7 @@ def plan(
             help="Share of a GPU's peak that networks reach.",
             rich_help_panel=_MACHINES,
         ),
-    ] = 0.25,
+    ] = GPU_SHARE,
     calibrate: Annotated[
         bool,
         typer.Option(

@@ -107,7 +107,7 @@ def network_assumptions(
             Assumption(
                 "share of the GPU's peak that is reached",
                 f"{gpu_share:g} of {tflops:g} Tflop/s",
-                "a stated figure, not measured",
+                "SlowFast on an H100, benchmarks/results/gpu.json: 0.06, compiled 0.1",
                 "--gpu-share, gpu_tflops in the prices",
             )
         )

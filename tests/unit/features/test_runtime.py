@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from acav_spark.features.runtime import Ahead, extract_ahead
 from acav_spark.media.types import AudioSampling, DecodedClip, VideoSampling
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -304,3 +305,114 @@ def test_batches_begin_at_the_size_that_the_extractor_prefers() -> None:
     slow = Slow("a")
     results_of([items_of(9, ["a"])], [slow], decoder, Ahead())
     assert max(len(numbers) for numbers in slow.calls) == 3
+
+
+class Queued(Echo):
+    """Begins work that is done only when it is waited for, and tells what it saw."""
+
+    def __init__(self, name: str, *, takes: int = 1000, fails_in: int = -1) -> None:
+        super().__init__(name, room=takes)
+        self.log: list[tuple[str, tuple[int, ...]]] = []
+        self._fails_in = fails_in
+
+    def begin(
+        self, clips: Sequence[DecodedClip]
+    ) -> Callable[[], list[tuple[NDArray[np.float32], ...]]]:
+        """Take note of the clips; their numbers come later."""
+        numbers = tuple(int(c.waveform[0]) for c in clips if c.waveform is not None)
+        self.log.append(("begin", numbers))
+        if self._fails_in in numbers:
+            msg = "no queue"
+            raise RuntimeError(msg)
+
+        def finish() -> list[tuple[NDArray[np.float32], ...]]:
+            self.log.append(("finish", numbers))
+            return self.extract(clips)
+
+        return finish
+
+
+def test_a_whole_batch_is_begun_before_the_one_before_it_is_waited_for() -> None:
+    decoder = Made()
+
+    class Slow(Queued):
+        def begin(
+            self, clips: Sequence[DecodedClip]
+        ) -> Callable[[], list[tuple[NDArray[np.float32], ...]]]:
+            while decoder.n_decoded < 8:  # decoding is ahead
+                time.sleep(0.001)
+            return super().begin(clips)
+
+    slow = Slow("a")
+    one_file = items_of(8, ["a"], n_a_source=8)
+    found = results_of([one_file], [slow], decoder, Ahead(batch_size=3))
+
+    assert sorted(int(one.item.item_id) for one in found) == list(range(8))
+    assert all(int(one.layers[0][0]) == int(one.item.item_id) for one in found)
+    # How many clips the first batch gets is a matter of timing.
+    begun = [numbers for kind, numbers in slow.log if kind == "begin"]
+    assert len(begun[0]) <= 3
+    assert [len(numbers) for numbers in begun[1:-1]] == [3] * (len(begun) - 2)
+    expected = [("begin", begun[0])]
+    for one, following in pairwise(begun):
+        order = [("finish", one), ("begin", following)]
+        expected += reversed(order) if len(following) == 3 else order
+    assert slow.log == [*expected, ("finish", begun[-1])]
+
+
+def test_what_cannot_be_begun_is_halved_like_what_fails() -> None:
+    queued = Queued("a", takes=2, fails_in=4)
+    found = results_of([items_of(9, ["a"])], [queued], Made(), Ahead(batch_size=4))
+    numbers = {one.item.item_id: int(one.layers[0][0]) for one in found}
+    assert numbers == {str(i): i for i in range(9)}
+
+    bad = Queued("a")
+    bad._bad = 5
+    found = results_of([items_of(9, ["a"])], [bad], Made(), Ahead(batch_size=4))
+    errors = {one.item.item_id for one in found if one.error is not None}
+    assert errors == {"5"}
+    assert len(found) == 9
+
+
+def test_seconds_of_batches_under_way_at_once_are_told_once() -> None:
+    class Device(Queued):
+        """Does one batch after another, 10 ms each, whoever waits."""
+
+        free_s = 0.0
+
+        def begin(
+            self, clips: Sequence[DecodedClip]
+        ) -> Callable[[], list[tuple[NDArray[np.float32], ...]]]:
+            done_s = max(self.free_s, time.perf_counter()) + 0.01
+            self.free_s = done_s
+
+            def finish() -> list[tuple[NDArray[np.float32], ...]]:
+                time.sleep(max(done_s - time.perf_counter(), 0))
+                return self.extract(clips)
+
+            return finish
+
+    began_s = time.perf_counter()
+    ahead = Ahead(n_lanes=2, batch_size=2)
+    found = extract_ahead([items_of(20, ["a"])], {"a": Device("a")}, Made(), ahead)
+    times = [times for _, times in found]
+    took_s = time.perf_counter() - began_s
+    assert 0.1 <= sum(one.compute_s for one in times) <= took_s
+
+
+def test_a_mixture_with_an_extractor_that_has_no_queue() -> None:
+    def nothing(_: Sequence[DecodedClip]) -> None:
+        return None
+
+    plain, queued, unwilling = Echo("b"), Queued("a"), Queued("c")
+    unwilling.begin = nothing  # type: ignore[assignment,method-assign]  # on a CPU
+    found = results_of(
+        [items_of(30, ["a", "b", "c"])],
+        [queued, plain, unwilling],
+        Made(),
+        Ahead(n_lanes=3, batch_size=2, max_bytes=80),
+    )
+    assert len(found) == 90
+    assert {(one.extractor, one.item.item_id) for one in found} == {
+        (name, str(i)) for name in "abc" for i in range(30)
+    }

@@ -144,12 +144,16 @@ def test_pictures_that_come_back_from_a_gpu_give_the_same_colours(
 
 
 @pytest.mark.gpu
-def test_a_gpu_gives_the_frames_of_the_cpu(tmp_path: Path) -> None:
+def test_a_gpu_gives_the_frames_of_the_cpu(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = _video(tmp_path)
+    sandbox._warn_of_cpu.cache_clear()
     with Sandbox(Limits()) as plain, Sandbox(Limits(gpu="")) as hardware:
         np.testing.assert_allclose(
             _frames(hardware, path).astype(int), _frames(plain, path), atol=1
         )
+    assert not caplog.records  # the CPU did not take its place
 
 
 def _frames(child: Sandbox, path: Path) -> np.ndarray:

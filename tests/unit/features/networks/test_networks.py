@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from acav_spark.errors import ConfigError, DeviceMemoryError, MediaError
+from acav_spark.errors import ConfigError, DeviceMemoryError, MediaError, StageError
 from acav_spark.features.networks import base, i3d, images, slowfast, vggish
 from acav_spark.features.registry import create_extractor
 from acav_spark.features.vectors import encode_fp16
@@ -263,6 +263,30 @@ def test_less_is_tried_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) ->
         network.extract(clips[:1])
     network._module = little
     assert ulps(network.extract(clips[:1])[0], expected[0]) == 0
+
+
+class Broken(torch.nn.Module):
+    """Fails as a GPU does that is of no use any more."""
+
+    def forward(self, batch: torch.Tensor) -> list[torch.Tensor]:
+        msg = f"CUDA error: device-side assert triggered ({len(batch)} views)"
+        raise torch.AcceleratorError(msg)
+
+
+def test_a_gpu_that_is_broken_is_no_fault_of_the_clips() -> None:
+    network = made("yamnet")
+    network._loaded()
+    network._module = Broken()
+    with pytest.raises(
+        StageError, match=r"yamnet: expected the GPU to go on, got CUDA"
+    ):
+        network.extract([clip("yamnet", 1)])
+
+
+def test_a_cpu_has_no_queue() -> None:
+    network = made("yamnet")
+    assert network.begin([clip("yamnet", 1)]) is None
+    assert network.begin([]) is None
 
 
 @pytest.mark.parametrize("name", DIMENSIONS)
