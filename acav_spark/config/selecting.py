@@ -47,6 +47,7 @@ class SelectionConfig(Section):
         "released",
         "greedy",
         "pmi",
+        "mixture",
         "random",
         "contrastive",
         "ranking_inner",
@@ -57,14 +58,21 @@ class SelectionConfig(Section):
         default="batch_greedy",
         description="batch_greedy is Algorithm 1 (also called mutual_information); "
         "released scores a batch once, as the authors' code does; greedy is "
-        "Algorithm 2; pmi ranks by pointwise mutual information; random is a baseline. "
-        "contrastive ranks by trained projections (section 3.3.1), "
+        "Algorithm 2; pmi ranks by pointwise mutual information, mixture "
+        "by how likely a clip corresponds in a population where some do; random is "
+        "a baseline. contrastive ranks by trained projections (section 3.3.1), "
         "ranking_* by how alike the features of two views are, similarity by the "
         "cosine of joint embeddings; they run on all executors, whatever engine says.",
     )
     contrastive: ContrastiveConfig = Field(default_factory=ContrastiveConfig)
     ranking: RankingConfig = Field(default_factory=RankingConfig)
     similarity: SimilarityConfig = Field(default_factory=SimilarityConfig)
+    mixture_share: float = Field(
+        default=0.4,
+        gt=0,
+        lt=1,
+        description="Method mixture: share of all clips that is taken to correspond.",
+    )
     size: Annotated[int, Field(ge=1)] | str = Field(
         default="50%",
         description="Clips to select: a count, or a share such as 50%.",
@@ -280,6 +288,7 @@ class SelectionConfig(Section):
         """
         aside = _SHAPELESS | _SCORED_ONLY
         aside |= _BROADCAST_ONLY if self.engine == "driver" else set()
+        aside |= {"mixture_share"} if self.method != "mixture" else set()
         settings: dict[str, object] = self.model_dump(mode="json", exclude=set(aside))
         if self.prior != 0 or self.method == "pmi":
             settings["population_counts"] = _POPULATION_COUNTS

@@ -168,6 +168,13 @@ def _variants() -> list[tuple[str, str, MethodSettings]]:
         ),
         ("pointwise, combination", "pmi", MethodSettings()),
         ("pointwise, bipartite", "pmi", crossing),
+        (
+            "clustering, bipartite, prior, k auto",
+            "mutual_information",
+            replace(crossing, prior="recommended", per_batch=5, n_clusters="auto"),
+        ),
+        ("pointwise, bipartite, k auto", "pmi", replace(crossing, n_clusters="auto")),
+        ("mixture, bipartite, k auto", "mixture", replace(crossing, n_clusters="auto")),
     ]
 
 
@@ -267,6 +274,7 @@ def _made(data_set: str) -> list[Cell]:
             ),
             ("pointwise, combination", "pmi", wide),
             ("pointwise, bipartite", "pmi", crossing),
+            ("mixture, bipartite", "mixture", crossing),
         )
     ]
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from acav_spark.clustering.sizes import auto_n_clusters
 from acav_spark.evaluate.clusterings import Algorithm, ClusteringSettings
 from acav_spark.selection import (
     batch_greedy,
     greedy,
+    mixture_ranking,
     pairs_for,
     pointwise_ranking,
     random_selection,
 )
+from acav_spark.selection.mixture import SHARE
 from acav_spark.selection.weights import view_weights
 
 if TYPE_CHECKING:
@@ -50,8 +53,11 @@ class MethodSettings:
         Strength of the population's prior.
     batch_size, per_batch : int, default 100, 25
         b and s of Algorithm 1 (paper, section 4.1).
-    n_clusters : int, optional
-        Clusters of every view; by default as many as the source has classes.
+    n_clusters : int or "auto", optional
+        Clusters of every view; by default as many as the source has classes; auto is
+        by the number of pairs, as ``clustering.n_clusters: auto``.
+    share : float, default 0.4
+        Share that ``mixture`` takes to correspond.
     preprocess, algorithm, n_epochs
         Of the clustering; see ``ClusteringSettings``.
     n_components : int, default 64
@@ -72,7 +78,8 @@ class MethodSettings:
     prior: Prior = None
     batch_size: int = 100
     per_batch: int = 25
-    n_clusters: int | None = None
+    n_clusters: int | Literal["auto"] | None = None
+    share: float = SHARE
     preprocess: PreprocessName = "pca_whiten"
     algorithm: Algorithm = "sgd"
     n_epochs: int = 20
@@ -157,6 +164,8 @@ def pairs_of(problem: Problem, pairing: str) -> list[tuple[int, int]]:
 
 
 def _n_clusters(problem: Problem, settings: MethodSettings) -> int:
+    if settings.n_clusters == "auto":
+        return auto_n_clusters(len(problem))
     return problem.n_classes if settings.n_clusters is None else settings.n_clusters
 
 
@@ -215,6 +224,14 @@ def _pmi(
     problem: Problem, n_select: int, settings: MethodSettings
 ) -> NDArray[np.int64]:
     return pointwise_ranking(**_clustered(problem, settings), n_select=n_select)
+
+
+def _mixture(
+    problem: Problem, n_select: int, settings: MethodSettings
+) -> NDArray[np.int64]:
+    return mixture_ranking(
+        **_clustered(problem, settings), n_select=n_select, share=settings.share
+    )
 
 
 def _random(
@@ -303,6 +320,7 @@ METHODS: dict[str, Method] = {
         Method("released", _algorithm_1("released"), _BATCHES),
         Method("greedy", _greedy, (*_PAIRS, "prior", *_CLUSTERS)),
         Method("pmi", _pmi, (*_PAIRS, *_CLUSTERS)),
+        Method("mixture", _mixture, (*_PAIRS, "share", *_CLUSTERS)),
     )
 }
 """Every method by its name."""

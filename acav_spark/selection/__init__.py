@@ -14,6 +14,7 @@ from acav_spark.selection.feature_ranking import feature_scores, shared_componen
 from acav_spark.selection.greedy import batch_greedy, extend, greedy
 from acav_spark.selection.lanes import lane_greedy
 from acav_spark.selection.limits import Limit, at_most, quotas
+from acav_spark.selection.mixture import mixture_ranking, mixture_scores
 from acav_spark.selection.mutual_info import (
     contingency_table,
     mutual_information,
@@ -61,6 +62,8 @@ __all__ = [
     "highest",
     "lane_greedy",
     "linear_weights",
+    "mixture_ranking",
+    "mixture_scores",
     "mutual_information",
     "objective",
     "pair_weights",

@@ -14,6 +14,7 @@ import numpy as np
 from acav_spark.selection.baselines import random_selection
 from acav_spark.selection.in_progress import BatchSettings, SelectionInProgress
 from acav_spark.selection.limits import Constraints, require_all
+from acav_spark.selection.mixture import mixture_ranking
 from acav_spark.selection.prior import pseudo_counts
 from acav_spark.selection.ranking import pointwise_ranking
 from acav_spark.selection.replaying import replay_into
@@ -158,7 +159,7 @@ def select_on_driver(
         too few together are found out at the end only.
     """
     constraints = check_possible(problem, candidates)
-    if problem.method in ("pmi", "random"):
+    if problem.method in ("pmi", "mixture", "random"):
         return _stage_in_given_order(
             problem, candidates, constraints, staging, progress
         )
@@ -268,6 +269,15 @@ def _stage_in_given_order(
     if problem.method == "random":
         n = len(candidates)
         order = random_selection(n, n, seed=problem.seed)
+    elif problem.method == "mixture":
+        order = mixture_ranking(
+            candidates.assignments,
+            len(candidates),
+            n_clusters=problem.n_clusters,
+            pairs=problem.pairs,
+            weights=problem.pair_weights,
+            share=problem.share,
+        )
     else:
         population = candidates.population()
         order = pointwise_ranking(

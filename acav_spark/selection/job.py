@@ -280,6 +280,7 @@ def problem_of(
             per_batch=chosen.per_batch,
             prior=chosen.prior,
             seed=chosen.seed,
+            share=chosen.mixture_share,
         )
         option = "pairing"
         problem.empty_tables()

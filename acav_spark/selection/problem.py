@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 from acav_spark.selection.contingency import ContingencyTables
+from acav_spark.selection.mixture import SHARE
 
 if TYPE_CHECKING:
     from acav_spark.selection._validation import Pairs
@@ -15,6 +16,7 @@ Method = Literal[
     "released",
     "greedy",
     "pmi",
+    "mixture",
     "random",
     "contrastive",
     "ranking_inner",
@@ -67,6 +69,8 @@ class Problem:
         As in ``batch_greedy``.
     prior : float or "recommended", default 0
         Strength of the population's tables.
+    share : float, default 0.4
+        Share of clips that method ``mixture`` takes to correspond.
     """
 
     n_clips: int
@@ -80,6 +84,7 @@ class Problem:
     per_batch: int = 500
     prior: float | Literal["recommended"] = 0.0
     seed: int = 0
+    share: float = SHARE
 
     @property
     def n_new(self) -> int:
