@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from acav_spark.tables import TABLES
+
 if TYPE_CHECKING:
     from acav_spark.tables.warehouse import Warehouse
 
@@ -40,6 +42,11 @@ def contents(warehouse: Warehouse, table: str) -> Counter[tuple[object, ...]]:
 def all_contents(warehouse: Warehouse) -> dict[str, Counter[tuple[object, ...]]]:
     """Return the rows of every table that a result consists of."""
     return {table: contents(warehouse, table) for table in COMPARED}
+
+
+def versions(warehouse: Warehouse) -> dict[str, int]:
+    """Return the Delta version of every table: the same where nothing was written."""
+    return {table.name: warehouse.version(table.name) for table in TABLES}
 
 
 def _plain(value: object) -> object:

@@ -11,13 +11,11 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 import pytest
-from contents import all_contents
 from curation import N_VIDEOS, MakeContext
 from deltalake import DeltaTable
 from pyspark.sql import functions as F
 from sklearn.metrics import mutual_info_score
 
-from acav_spark.pipeline import run_stages, stages_named
 from acav_spark.tables import TABLES
 
 if TYPE_CHECKING:
@@ -130,20 +128,6 @@ def test_the_contingency_table_counts_the_selected_clips(curated: StageContext) 
     totals = chosen.groupBy("view_a", "view_b").agg(F.sum("n_clips"))
     assert totals.count() == 45
     assert {row[2] for row in totals.collect()} == {n_selected}
-
-
-def test_a_second_run_computes_nothing_and_says_so(
-    make_context: MakeContext, curated_copy: Path
-) -> None:
-    context = make_context(root=curated_copy)
-    before = all_contents(context.warehouse)
-    n_runs = context.warehouse.read("runs").count()
-
-    results = run_stages(context, stages_named([]))
-
-    assert all(result.is_unchanged for result in results)
-    assert all_contents(context.warehouse) == before
-    assert context.warehouse.read("runs").count() == n_runs
 
 
 def test_published_files_hold_the_selection(curated: StageContext) -> None:
