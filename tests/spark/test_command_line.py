@@ -64,6 +64,11 @@ def test_a_second_run_with_another_execution_writes_nothing_and_says_so(
     assert "nothing was computed" in err
     assert "Selected" in err
     assert versions(warehouse) == before
+    # Quiet, it says so all the same.
+    status, _, err = acav("run", "find_duplicates", "--quiet", *places)
+    assert status == 0
+    assert "nothing was computed" in err
+    assert "Selected" in err
 
 
 def test_show_prints_rows_as_a_table_csv_or_json(acav: Acav, places: list[str]) -> None:
