@@ -20,7 +20,7 @@ SPARK = {
     "spark.master": "local[1,4]",
     "spark.driver.extraJavaOptions": (
         "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC "
-        "-Xmn512m"
+        "-Xms1500m -Xmn1g -XX:MetaspaceSize=256m"
     ),
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -29,6 +29,16 @@ SPARK = {
     # Tables of some rows: one task reads Delta's log, no statistics of columns.
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.databricks.delta.stats.collect": "false",
+    "spark.databricks.delta.stats.skipping": "false",
+    # Delta would sum up a table after each commit, and write its log anew after each
+    # tenth: a third of all time.
+    "spark.databricks.delta.writeChecksumFile.enabled": "false",
+    "spark.databricks.delta.properties.defaults.checkpointInterval": "1000",
+    # What is kept of former tests' tables and jobs would fill the memory.
+    "spark.databricks.delta.delta.log.cacheSize": "40",
+    "spark.sql.ui.retainedExecutions": "20",
+    "spark.ui.retainedJobs": "50",
+    "spark.ui.retainedStages": "50",
 }
 
 SETTINGS = [

@@ -136,18 +136,6 @@ def test_a_stage_ends_with_an_error_when_too_many_items_fail(
     assert context.warehouse.read("videos").count() == 5
 
 
-def test_more_clusters_than_clips_are_refused(
-    make_context: MakeContext, curated_copy: Path
-) -> None:
-    context = make_context(
-        "clustering.n_clusters=17", "clustering.name=other", root=curated_copy
-    )
-    with pytest.raises(
-        StageError, match="at most 16, the clips that the fit uses, got 17"
-    ):
-        run_stages(context, stages_named(["fit_centroids"]))
-
-
 def test_more_clips_than_there_are_are_refused_unless_fewer_are_allowed(
     make_context: MakeContext, curated_copy: Path
 ) -> None:

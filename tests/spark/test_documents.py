@@ -83,26 +83,56 @@ def test_the_command_for_ones_own_videos_curates_them(
     assert re.search(r"Selected +12 +clips +52\.2 %", err), err  # half of 23
 
 
+# These write into the warehouse, and are given one of their own.
+_WRITES = re.compile(r"acav (select_clips|find_duplicates|cut_clips|evaluate)")
+# What some of them print.
+_PRINTED = {
+    "status": ("Accepted", "packed", "publish_clips", "succeeded"),
+    "explain": ("file:///", "handcrafted_audio layer 5", "rank", "segment_clips"),
+    "report": ("page.html",),
+    "doctor": ("Java", "ffmpeg", "Spark", "Delta", "storage", "GPU"),
+}
+
+
 @pytest.mark.parametrize(
     "command",
     [c for c in _commands("acav") if not _ELSEWHERE.match(c)],
 )
 def test_every_other_command_of_the_documents_works(
-    acav: Acav, command: str, curated_copy: Path, videos: Path
+    acav: Acav, command: str, curated_root: Path, videos: Path, tmp_path: Path
 ) -> None:
-    options = _options(
-        [*SETTINGS, f'input.uri="{videos}"', f'storage.root="{curated_copy}"']
-    )
+    root = curated_root
+    if _WRITES.match(command):
+        root = tmp_path / "warehouse"
+        shutil.copytree(curated_root, root)
+    options = _options([*SETTINGS, f'input.uri="{videos}"', f'storage.root="{root}"'])
     query = "select clip_id from curated_clips order by rank limit 1"
     words = shlex.split(command.replace("select ...", query))[1:]
+    expected = _PRINTED.get(words[0], ())
     if "CLIP_ID" in words:
         _, out, _ = acav("sql", query, "-f", "csv", *options)
-        words[words.index("CLIP_ID")] = out.splitlines()[1]
+        clip_id = out.splitlines()[1]
+        words[words.index("CLIP_ID")] = clip_id
+        expected = (clip_id, *expected)
+    page = tmp_path / "page.html"
+    if words[0] == "report":  # the demo writes one into its warehouse
+        words += ["-o", str(page)]
 
     status, out, err = acav(*words, *options)
 
     assert status == 0, err
     assert out or err
+    for text in expected:
+        assert text in out + err, text
+    if words[0] == "report":
+        assert out.strip() == str(page)
+        assert "data:image/jpeg" in page.read_text()
+        assert "selection main" in page.read_text()
+
+
+@pytest.mark.parametrize("name", _PRINTED)
+def test_the_documents_have_commands_whose_output_is_known(name: str) -> None:
+    assert any(command.startswith(f"acav {name}") for command in _commands("acav"))
 
 
 def test_the_example_of_embeddings_selects_what_belongs_together(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from planted_features import LOOKS, SMALL_SHARDS, MakeFeatures, make_features_context
+from planted_features import (
+    LOOKS,
+    N_ROWS,
+    SMALL_SHARDS,
+    MakeFeatures,
+    make_features_context,
+)
 from pyspark.sql import functions as F
 
 from acav_spark.assign.job import assign_clusters
@@ -25,10 +32,23 @@ if TYPE_CHECKING:
     from acav_spark.context import StageContext
 
 
+@pytest.fixture(scope="module")
+def planted_root(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse of features; only to be copied."""
+    root = tmp_path_factory.mktemp("planted") / "warehouse"
+    make_features_context(spark, root)
+    return root
+
+
 @pytest.fixture
-def make_features(spark: SparkSession, tmp_path: Path) -> MakeFeatures:
-    def make(*more: str, name: str = "warehouse", n_rows: int = 2_400) -> StageContext:
-        return make_features_context(spark, tmp_path / name, *more, n_rows=n_rows)
+def make_features(
+    spark: SparkSession, tmp_path: Path, planted_root: Path
+) -> MakeFeatures:
+    def make(*more: str, name: str = "warehouse", n_rows: int = N_ROWS) -> StageContext:
+        root = tmp_path / name
+        if n_rows == N_ROWS:
+            shutil.copytree(planted_root, root, dirs_exist_ok=True)
+        return make_features_context(spark, root, *more, n_rows=n_rows)
 
     return make
 
@@ -88,10 +108,11 @@ def test_few_rows_in_tasks_and_many_by_epochs_give_the_same_codebooks(
 
 @pytest.fixture(scope="module")
 def expected(
-    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+    spark: SparkSession, planted_root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> list[str]:
     """Codebooks of a fit that nothing disturbed, in one task for each view."""
     root = tmp_path_factory.mktemp("expected") / "warehouse"
+    shutil.copytree(planted_root, root)
     with pytest.MonkeyPatch.context() as patch:
         small_shards(patch)
         context = make_features_context(spark, root)
@@ -213,33 +234,32 @@ def test_broken_vectors_are_failures_and_the_others_are_fitted_and_assigned(
     assert stages == {"assign_clusters"}
 
 
-@pytest.mark.parametrize(("file_rows", "n_files"), [(2_000_000, 1), (100, 3)])
 def test_assignments_are_in_few_files_however_many_the_features_are_in(
-    make_features: MakeFeatures,
-    monkeypatch: pytest.MonkeyPatch,
-    file_rows: int,
-    n_files: int,
+    make_features: MakeFeatures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = make_features(n_rows=300)
     features = context.warehouse.read("features")
     rows = context.spark.createDataFrame(features.collect(), features.schema)
     context.warehouse.replace("features", rows.repartition(5), "true")
-    monkeypatch.setattr("acav_spark.assign.job._FILE_ROWS", file_rows)
     fit_centroids(context)
+    shutil.copytree(tmp_path / "warehouse", tmp_path / "other")
     size = "spark.sql.files.maxPartitionBytes"
     before = context.spark.conf.get(size)
-    # A task for each file.
-    context.spark.conf.set(size, "20000")
-    try:
-        assert assign_clusters(context).n_out == 600
-    finally:
-        context.spark.conf.set(size, str(before))
-    assignments = context.warehouse.read("assignments")
-    # Those of the second extractor are merged, by as many tasks as a shuffle has.
-    first = assignments.where(f"extractor = '{LOOKS}'")
-    assert first.select(F.input_file_name()).distinct().count() == n_files
-    assert len(assignments.inputFiles()) <= n_files + 2
-    assert len(context.warehouse.read("packed").inputFiles()) <= 2
+    for name, file_rows, n_files in (("warehouse", 2_000_000, 1), ("other", 100, 3)):
+        monkeypatch.setattr("acav_spark.assign.job._FILE_ROWS", file_rows)
+        one = make_features(name=name, n_rows=300)
+        # A task for each file.
+        one.spark.conf.set(size, "20000")
+        try:
+            assert assign_clusters(one).n_out == 600
+        finally:
+            one.spark.conf.set(size, str(before))
+        assignments = one.warehouse.read("assignments")
+        # Those of the second extractor are merged, by as many tasks as a shuffle has.
+        first = assignments.where(f"extractor = '{LOOKS}'")
+        assert first.select(F.input_file_name()).distinct().count() == n_files
+        assert len(assignments.inputFiles()) <= n_files + 2
+        assert len(one.warehouse.read("packed").inputFiles()) <= 2
 
 
 def test_features_of_two_versions_are_refused_with_their_counts(

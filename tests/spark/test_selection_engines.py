@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession
 
     from acav_spark.context import StageContext
+    from acav_spark.runs import StageResult
     from acav_spark.selection.in_progress import Mode
 
 N_SELECT = 200
@@ -85,6 +86,17 @@ def make_packed(spark: SparkSession, tmp_path: Path, packed_root: Path) -> MakeP
         return make_packed_context(spark, root, *more)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def selected(
+    spark: SparkSession, packed_root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[StageContext, StageResult]:
+    """A copy on which the driver engine has selected; not to be written to."""
+    root = tmp_path_factory.mktemp("selected") / packed_root.name
+    shutil.copytree(packed_root, root)
+    context = make_packed_context(spark, root)
+    return context, select_clips(context)
 
 
 def core(mode: Mode = "paper") -> Selection:
@@ -131,12 +143,10 @@ def assert_stored(
 
 
 def test_the_driver_engine_writes_the_picks_of_the_core(
-    make_packed: MakePacked,
+    selected: tuple[StageContext, StageResult],
 ) -> None:
-    context = make_packed()
+    context, result = selected
     expected = core()
-
-    result = select_clips(context)
 
     picks = picks_of(context)
     assert ids_of(picks) == names(expected.indices)
@@ -187,10 +197,11 @@ def test_the_broadcast_engine_stages_and_writes_alike(make_packed: MakePacked) -
 
 
 def test_stored_selections_and_the_population_are_counted_where_they_are(
-    make_packed: MakePacked,
+    selected: tuple[StageContext, StageResult], spark: SparkSession, tmp_path: Path
 ) -> None:
-    context = make_packed()
-    select_clips(context)
+    root = tmp_path / "copy"
+    shutil.copytree(selected[0].folder.path, root)
+    context = make_packed_context(spark, root)
     expected = core()
     packed = context.warehouse.read("packed").where("clustering = 'main'")
     problem = problem_of(context, context.config, N_CLIPS, 0, N_SELECT)
@@ -214,10 +225,9 @@ def test_stored_selections_and_the_population_are_counted_where_they_are(
 
 
 def test_explained_gains_are_those_at_the_moment_of_choice_or_after_the_end(
-    make_packed: MakePacked,
+    selected: tuple[StageContext, StageResult],
 ) -> None:
-    context = make_packed()
-    select_clips(context)
+    context, _ = selected
     picks = picks_of(context)
     expected = core()
 
