@@ -125,7 +125,8 @@ def mixture_scores(
     the same thing more than once (a composite likelihood). Evidence above a threshold
     speaks for correspondence, with the logistic function; the threshold is where the
     probabilities average to the share. The first turn starts from
-    ``pointwise_information``.
+    ``pointwise_information``. It needs clusters as fine as ``clustering.n_clusters:
+    auto`` makes them: with ten or twenty, the two kinds can be other than those meant.
 
     Sums are of float64 in the order of the rows. Memory besides ``assignments``: 48
     bytes for each clip and 8 for each cell of one pair. A turn of a million clips takes

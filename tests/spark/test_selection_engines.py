@@ -29,6 +29,7 @@ from acav_spark.selection import (
     combination,
     gain_by_pair,
     greedy,
+    mixture_ranking,
     objective,
 )
 from acav_spark.selection.explaining import explain_gains
@@ -317,7 +318,7 @@ def test_rows_deleted_by_vectors_and_renamed_columns_are_read_through_spark(
     assert ids_of(picks_of(context)) == names(expected.indices)
 
 
-@pytest.mark.parametrize("method", ["released", "greedy", "pmi", "random"])
+@pytest.mark.parametrize("method", ["released", "greedy", "pmi", "mixture", "random"])
 def test_other_methods_select_as_many_distinct_clips(
     make_shared: MakePacked, method: str
 ) -> None:
@@ -334,6 +335,9 @@ def test_other_methods_select_as_many_distinct_clips(
     if method == "greedy":
         found = greedy(ids, N_SELECT, n_clusters=N_CLUSTERS, pairs=PAIRS)
         assert picks == names(found.indices)
+    if method == "mixture":
+        ranked = mixture_ranking(ids, N_SELECT, n_clusters=N_CLUSTERS, pairs=PAIRS)
+        assert picks == names(ranked)
     if method == "pmi":
         planted = {
             clip_name(r) for r in np.flatnonzero((ids == ids[:, :1]).all(1)).tolist()

@@ -32,7 +32,13 @@ def _cell(method: str, settings: MethodSettings = CROSSING, label: str = "") -> 
 @pytest.mark.parametrize(
     ("method", "least"),
     # The released code scores a whole batch against the tables before it.
-    [("mutual_information", 0.8), ("released", 0.65), ("greedy", 0.8), ("pmi", 0.9)],
+    [
+        ("mutual_information", 0.8),
+        ("released", 0.65),
+        ("greedy", 0.8),
+        ("pmi", 0.9),
+        ("mixture", 0.9),
+    ],
 )
 def test_methods_by_clusters_find_what_is_planted(method: str, least: float) -> None:
     (result,) = evaluate(planted_problem(), [_cell(method)])
@@ -66,7 +72,8 @@ def test_picks_are_those_of_algorithm_1_on_the_clusters() -> None:
 def test_labels_are_not_looked_at() -> None:
     problem = planted_problem()
     blind = replace(problem, is_positive=~problem.is_positive)
-    for name in ("random", "mutual_information", "pmi", "greedy", "released"):
+    by_clusters = ("mutual_information", "pmi", "mixture", "greedy", "released")
+    for name in ("random", *by_clusters):
         picks = METHODS[name].rank(problem, 100, CROSSING)
         assert picks.tolist() == METHODS[name].rank(blind, 100, CROSSING).tolist()
 
