@@ -31,24 +31,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from made_clips import CLIP_S, Ready, made_clip
 from record import about
 
-from acav_spark.features.extraction import Decoded, Item, SandboxedDecoder
+from acav_spark.features.extraction import Item, SandboxedDecoder
 from acav_spark.features.networks.base import _laid_out
 from acav_spark.features.networks.weights import sha256_of
 from acav_spark.features.registry import create_extractor
 from acav_spark.features.runtime import Ahead, extract_ahead
-from acav_spark.media.frames import sampling_times_s
 from acav_spark.media.isolated import decode_clip_isolated
 from acav_spark.media.sandbox import Limits, Sandbox
 from acav_spark.media.sources import SourceRules
-from acav_spark.media.types import DecodedClip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-CLIP_S = 10.0
-ASPECT = 16 / 9
+    from acav_spark.media.types import DecodedClip
+
 GMAC_A_VIEW = 65.7  # of SlowFast 8x8 R50, 32 frames of 256 x 256
 NAMES = ("slowfast_r50", "i3d_rgb", "resnet50", "mobilenet_v2", "vggish", "yamnet")
 TRAINED = {
@@ -264,25 +263,6 @@ def busy(options: argparse.Namespace) -> dict[str, Any]:
     return {"clips_per_s": round(rate, 1), "samples": len(middle), **medians}
 
 
-class Ready:
-    """A decoder whose clips are decoded already."""
-
-    def __init__(self, clips: Sequence[DecodedClip]) -> None:
-        self._clips = clips
-
-    def decode(
-        self, lane: int, items: Iterable[Item]
-    ) -> Generator[Decoded, None, None]:
-        """Return the clips in turn."""
-        del lane
-        for item in items:
-            clip = self._clips[int(item.item_id) % len(self._clips)]
-            yield Decoded(item, {item.extractors[0]: clip})
-
-    def abandon(self, lane: int) -> None:
-        """Do nothing: nobody waits."""
-
-
 def threads_rate(
     network: Any,  # noqa: ANN401 - one of ours
     clips: Sequence[DecodedClip],
@@ -383,27 +363,6 @@ def weights_of(name: str, folder: Path | None) -> dict[str, Any]:
     if path is None or not path.is_file():
         return {"init": "random"}
     return {"weights": str(path), "sha256": sha256_of(path)}
-
-
-def made_clip(network: Any, number: int) -> DecodedClip:  # noqa: ANN401 - one of ours
-    """Return a clip of random shapes that move, or of tones in noise."""
-    rng = np.random.default_rng(number)
-    video, audio = network.video_sampling, network.audio_sampling
-    if video is not None:
-        n_frames = len(sampling_times_s(video, CLIP_S))
-        short, wide = video.short_side, round(video.short_side * ASPECT)
-        frames = np.empty((n_frames, short, wide, 3), np.uint8)
-        blocks = rng.integers(0, 256, (short // 16, wide // 16 + n_frames + 1, 3))
-        for i in range(n_frames):
-            part = blocks[:, i : i + wide // 16 + 1].repeat(16, 0).repeat(16, 1)
-            frames[i, : part.shape[0]] = part[:, :wide]
-        frames += rng.integers(0, 30, frames.shape, dtype=np.uint8)
-        return DecodedClip(str(number), frames=frames)
-    n_samples = int(CLIP_S * audio.sample_rate_hz)
-    times_s = np.arange(n_samples) / audio.sample_rate_hz
-    tones = sum(np.sin(2 * np.pi * f * times_s) for f in rng.uniform(80, 6000, 4))
-    sound = (0.1 * tones + rng.normal(scale=0.02, size=n_samples)).astype(np.float32)
-    return DecodedClip(str(number), waveform=sound, sample_rate_hz=audio.sample_rate_hz)
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
