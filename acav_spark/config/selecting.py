@@ -21,7 +21,7 @@ _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
 _SLOPE = re.compile(r"(linear|exp)\(\s*(-?[0-9]+(?:\.[0-9]+)?)\s*\)")
 # Settings that only the broadcast engine reads.
 _BROADCAST_ONLY = frozenset({"n_lanes", "max_round_growth"})
-# How a prior and method pmi read the population (selection/shrinkage.py).
+# How a prior, pmi and mixture read the population (selection/shrinkage.py).
 _POPULATION_COUNTS = "the judged clip left out, half a clip added"
 # Settings that change no pick, or only how many there are.
 _SHAPELESS = frozenset({"name", "size", "allow_fewer", "when_inputs_grow", "n_threads"})
@@ -290,7 +290,7 @@ class SelectionConfig(Section):
         aside |= _BROADCAST_ONLY if self.engine == "driver" else set()
         aside |= {"mixture_share"} if self.method != "mixture" else set()
         settings: dict[str, object] = self.model_dump(mode="json", exclude=set(aside))
-        if self.prior != 0 or self.method == "pmi":
+        if self.prior != 0 or self.method in ("pmi", "mixture"):
             settings["population_counts"] = _POPULATION_COUNTS
         return settings
 

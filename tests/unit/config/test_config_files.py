@@ -76,6 +76,17 @@ def test_picks_by_the_population_tell_how_its_counts_were_read() -> None:
     assert "n_lanes" in plain.model_copy(update={"engine": "broadcast"}).shape()
 
 
+def test_the_share_of_a_mixture_is_of_no_matter_to_other_methods() -> None:
+    plain = conf("paper.yaml").selection
+    other = plain.model_copy(update={"mixture_share": 0.2})
+    assert other.shape() == plain.shape()
+    mixture, changed = (
+        one.model_copy(update={"method": "mixture"}).shape() for one in (plain, other)
+    )
+    assert mixture != changed
+    assert "left out" in str(mixture["population_counts"])
+
+
 def test_local_yaml_takes_nearly_every_video() -> None:
     config = conf("local.yaml")
     assert config.ingest.min_duration_s == 5
