@@ -20,7 +20,7 @@ SPARK = {
     "spark.master": "local[1,4]",
     "spark.driver.extraJavaOptions": (
         "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC "
-        "-Xms1500m -Xmn1g -XX:MetaspaceSize=256m"
+        "-XX:NewRatio=1 -XX:MetaspaceSize=256m"
     ),
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -29,7 +29,6 @@ SPARK = {
     # Tables of some rows: one task reads Delta's log, no statistics of columns.
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.databricks.delta.stats.collect": "false",
-    "spark.databricks.delta.stats.skipping": "false",
     # Delta would sum up a table after each commit, and write its log anew after each
     # tenth: a third of all time.
     "spark.databricks.delta.writeChecksumFile.enabled": "false",
