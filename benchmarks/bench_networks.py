@@ -3,10 +3,10 @@
     python benchmarks/bench_networks.py --json FILE
     python benchmarks/bench_networks.py --device cuda --clips 64
 
-Clips of ten seconds are random frames and noise at the size that each network asks for,
-decoded already; weights are random, which takes as long. Multiplications are counted by
-torch over one clip. Before times are told, a clip alone is compared with the same clip
-among others. Processor time is told on a CPU, the clock's on a GPU.
+Clips of ten seconds are random frames and sounds at the size that each network asks
+for, decoded already; weights are random, which takes as long. Multiplications are
+counted by torch over one clip. Before times are told, a clip alone is compared with the
+same clip among others. Processor time is told on a CPU, the clock's on a GPU.
 """
 
 from __future__ import annotations
@@ -16,24 +16,16 @@ import json
 import statistics
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from made_clips import made_clip
 from record import about
 from torch.utils.flop_counter import FlopCounterMode
 
 from acav_spark.features.registry import create_extractor
-from acav_spark.media.frames import sampling_times_s
-from acav_spark.media.types import DecodedClip
-
-if TYPE_CHECKING:
-    from acav_spark.features.extractor import Extractor
 
 NAMES = ("slowfast_r50", "i3d_rgb", "resnet50", "mobilenet_v2", "vggish", "yamnet")
-DURATION_S = 10.0
-# The usual aspect of a video.
-ASPECT = 16 / 9
 
 
 def main() -> None:
@@ -68,7 +60,7 @@ def _measured(
     name: str, device: str, n_clips: int, n_repeats: int
 ) -> dict[str, object]:
     network = create_extractor(name, {"init": "random", "device": device})
-    clips = [_clip(network, number) for number in range(n_clips)]
+    clips = [made_clip(network, number) for number in range(n_clips)]
     expected = network.extract(clips)[-1]  # also builds it
     alone = network.extract(clips[-1:])[0]
     for a, b in zip(alone, expected, strict=True):
@@ -88,22 +80,6 @@ def _measured(
         "clips_per_s": statistics.median(rates),
         "spread": f"{rates[0]:.2f} to {rates[-1]:.2f}",
     }
-
-
-def _clip(network: Extractor, number: int) -> DecodedClip:
-    rng = np.random.default_rng(number)
-    video, audio = network.video_sampling, network.audio_sampling
-    if video is not None:
-        n_frames = len(sampling_times_s(video, DURATION_S))
-        width = round(video.short_side * ASPECT)
-        shape = (n_frames, video.short_side, width, 3)
-        return DecodedClip("a", frames=rng.integers(0, 256, shape, dtype=np.uint8))
-    if audio is None:
-        msg = "expected a network that looks or listens"
-        raise ValueError(msg)
-    n_samples = int(DURATION_S * audio.sample_rate_hz)
-    noise = rng.normal(scale=0.1, size=n_samples).astype(np.float32)
-    return DecodedClip("a", waveform=noise, sample_rate_hz=audio.sample_rate_hz)
 
 
 if __name__ == "__main__":
